@@ -1,0 +1,2 @@
+// Package integration holds tests that run Gyr as a user would.
+package integration

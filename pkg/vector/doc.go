@@ -1,0 +1,2 @@
+// Package vector is Gyr's vector engine.
+package vector

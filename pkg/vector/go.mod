@@ -1,0 +1,3 @@
+module github.com/gyr-db/gyr/pkg/vector
+
+go 1.26.0

@@ -1,0 +1,2 @@
+// Package services groups Gyr's roles.
+package services
