@@ -18,7 +18,13 @@ var (
 	ErrCompacted = errors.New("meta: revision compacted")
 	// ErrLeaseLost: the lease expired or was revoked.
 	ErrLeaseLost = errors.New("meta: lease lost")
+	// ErrUnavailable: the store cannot be reached or has no leader, or this client is closed. What a transaction did is
+	// unknown then, as with every error.
+	ErrUnavailable = errors.New("meta: store unavailable")
 )
+
+// MaxOps bounds the operations of one transaction (an etcd server's default bound).
+const MaxOps = 128
 
 // LeaseID identifies a lease; zero is none.
 type LeaseID = int64
