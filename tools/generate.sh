@@ -7,3 +7,4 @@ bin=$(mktemp -d); trap 'rm -rf "$bin"' EXIT
 (cd tools && GOWORK=off GOBIN="$bin" go install google.golang.org/protobuf/cmd/protoc-gen-go google.golang.org/grpc/cmd/protoc-gen-go-grpc)
 PATH="$bin:$PATH" protoc -I proto/internal --go_out=. --go_opt=module=github.com/gyr-db/gyr \
   --go-grpc_out=. --go-grpc_opt=module=github.com/gyr-db/gyr,require_unimplemented_servers=false proto/internal/gyr.proto
+go run ./pkg/rpc/gen

@@ -3288,6 +3288,59 @@ func (x *FetchResponse) GetRows() []byte {
 	return nil
 }
 
+// ErrorDetail travels in the details of a gRPC status; see package rpc.
+type ErrorDetail struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Code          int32                  `protobuf:"varint,1,opt,name=code,proto3" json:"code,omitempty"`
+	Input         bool                   `protobuf:"varint,2,opt,name=input,proto3" json:"input,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ErrorDetail) Reset() {
+	*x = ErrorDetail{}
+	mi := &file_gyr_proto_msgTypes[54]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ErrorDetail) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ErrorDetail) ProtoMessage() {}
+
+func (x *ErrorDetail) ProtoReflect() protoreflect.Message {
+	mi := &file_gyr_proto_msgTypes[54]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ErrorDetail.ProtoReflect.Descriptor instead.
+func (*ErrorDetail) Descriptor() ([]byte, []int) {
+	return file_gyr_proto_rawDescGZIP(), []int{54}
+}
+
+func (x *ErrorDetail) GetCode() int32 {
+	if x != nil {
+		return x.Code
+	}
+	return 0
+}
+
+func (x *ErrorDetail) GetInput() bool {
+	if x != nil {
+		return x.Input
+	}
+	return false
+}
+
 var File_gyr_proto protoreflect.FileDescriptor
 
 const file_gyr_proto_rawDesc = "" +
@@ -3582,7 +3635,10 @@ const file_gyr_proto_rawDesc = "" +
 	"\x06shards\x18\x04 \x03(\x05R\x06shards\x12\x16\n" +
 	"\x06fields\x18\x05 \x03(\x03R\x06fields\"#\n" +
 	"\rFetchResponse\x12\x12\n" +
-	"\x04rows\x18\x01 \x01(\fR\x04rows*F\n" +
+	"\x04rows\x18\x01 \x01(\fR\x04rows\"7\n" +
+	"\vErrorDetail\x12\x12\n" +
+	"\x04code\x18\x01 \x01(\x05R\x04code\x12\x14\n" +
+	"\x05input\x18\x02 \x01(\bR\x05input*F\n" +
 	"\tWriteKind\x12\x15\n" +
 	"\x11WRITE_UNSPECIFIED\x10\x00\x12\n" +
 	"\n" +
@@ -3654,7 +3710,7 @@ func file_gyr_proto_rawDescGZIP() []byte {
 }
 
 var file_gyr_proto_enumTypes = make([]protoimpl.EnumInfo, 1)
-var file_gyr_proto_msgTypes = make([]protoimpl.MessageInfo, 59)
+var file_gyr_proto_msgTypes = make([]protoimpl.MessageInfo, 60)
 var file_gyr_proto_goTypes = []any{
 	(WriteKind)(0),                  // 0: gyr.internal.v1.WriteKind
 	(*Ack)(nil),                     // 1: gyr.internal.v1.Ack
@@ -3711,22 +3767,23 @@ var file_gyr_proto_goTypes = []any{
 	(*QueryResponse)(nil),           // 52: gyr.internal.v1.QueryResponse
 	(*FetchRequest)(nil),            // 53: gyr.internal.v1.FetchRequest
 	(*FetchResponse)(nil),           // 54: gyr.internal.v1.FetchResponse
-	nil,                             // 55: gyr.internal.v1.DatabaseRequest.PropertiesEntry
-	nil,                             // 56: gyr.internal.v1.CreateCollectionRequest.PropertiesEntry
-	nil,                             // 57: gyr.internal.v1.AlterCollectionRequest.SetEntry
-	nil,                             // 58: gyr.internal.v1.AlterIndexRequest.SetEntry
-	nil,                             // 59: gyr.internal.v1.SubSearch.ParamsEntry
+	(*ErrorDetail)(nil),             // 55: gyr.internal.v1.ErrorDetail
+	nil,                             // 56: gyr.internal.v1.DatabaseRequest.PropertiesEntry
+	nil,                             // 57: gyr.internal.v1.CreateCollectionRequest.PropertiesEntry
+	nil,                             // 58: gyr.internal.v1.AlterCollectionRequest.SetEntry
+	nil,                             // 59: gyr.internal.v1.AlterIndexRequest.SetEntry
+	nil,                             // 60: gyr.internal.v1.SubSearch.ParamsEntry
 }
 var file_gyr_proto_depIdxs = []int32{
-	55, // 0: gyr.internal.v1.DatabaseRequest.properties:type_name -> gyr.internal.v1.DatabaseRequest.PropertiesEntry
-	56, // 1: gyr.internal.v1.CreateCollectionRequest.properties:type_name -> gyr.internal.v1.CreateCollectionRequest.PropertiesEntry
+	56, // 0: gyr.internal.v1.DatabaseRequest.properties:type_name -> gyr.internal.v1.DatabaseRequest.PropertiesEntry
+	57, // 1: gyr.internal.v1.CreateCollectionRequest.properties:type_name -> gyr.internal.v1.CreateCollectionRequest.PropertiesEntry
 	8,  // 2: gyr.internal.v1.AlterCollectionRequest.collection:type_name -> gyr.internal.v1.CollectionRef
-	57, // 3: gyr.internal.v1.AlterCollectionRequest.set:type_name -> gyr.internal.v1.AlterCollectionRequest.SetEntry
+	58, // 3: gyr.internal.v1.AlterCollectionRequest.set:type_name -> gyr.internal.v1.AlterCollectionRequest.SetEntry
 	8,  // 4: gyr.internal.v1.AddFieldRequest.collection:type_name -> gyr.internal.v1.CollectionRef
 	8,  // 5: gyr.internal.v1.PartitionRequest.collection:type_name -> gyr.internal.v1.CollectionRef
 	8,  // 6: gyr.internal.v1.CreateIndexRequest.collection:type_name -> gyr.internal.v1.CollectionRef
 	8,  // 7: gyr.internal.v1.AlterIndexRequest.collection:type_name -> gyr.internal.v1.CollectionRef
-	58, // 8: gyr.internal.v1.AlterIndexRequest.set:type_name -> gyr.internal.v1.AlterIndexRequest.SetEntry
+	59, // 8: gyr.internal.v1.AlterIndexRequest.set:type_name -> gyr.internal.v1.AlterIndexRequest.SetEntry
 	8,  // 9: gyr.internal.v1.DropIndexRequest.collection:type_name -> gyr.internal.v1.CollectionRef
 	8,  // 10: gyr.internal.v1.LoadRequest.collection:type_name -> gyr.internal.v1.CollectionRef
 	8,  // 11: gyr.internal.v1.ReleaseRequest.collection:type_name -> gyr.internal.v1.CollectionRef
@@ -3738,7 +3795,7 @@ var file_gyr_proto_depIdxs = []int32{
 	44, // 17: gyr.internal.v1.Scope.snapshots:type_name -> gyr.internal.v1.Snapshot
 	46, // 18: gyr.internal.v1.SearchRequest.scope:type_name -> gyr.internal.v1.Scope
 	48, // 19: gyr.internal.v1.SearchRequest.searches:type_name -> gyr.internal.v1.SubSearch
-	59, // 20: gyr.internal.v1.SubSearch.params:type_name -> gyr.internal.v1.SubSearch.ParamsEntry
+	60, // 20: gyr.internal.v1.SubSearch.params:type_name -> gyr.internal.v1.SubSearch.ParamsEntry
 	50, // 21: gyr.internal.v1.SearchResponse.results:type_name -> gyr.internal.v1.SubResult
 	46, // 22: gyr.internal.v1.QueryRequest.scope:type_name -> gyr.internal.v1.Scope
 	46, // 23: gyr.internal.v1.FetchRequest.scope:type_name -> gyr.internal.v1.Scope
@@ -3838,7 +3895,7 @@ func file_gyr_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_gyr_proto_rawDesc), len(file_gyr_proto_rawDesc)),
 			NumEnums:      1,
-			NumMessages:   59,
+			NumMessages:   60,
 			NumExtensions: 0,
 			NumServices:   4,
 		},
