@@ -64,7 +64,7 @@ type Event struct {
 }
 
 // WatchBatch is the changes of one or more revisions, in order. Revision is the newest revision that the watch has
-// seen, also with no Events (progress).
+// seen, also with no Events (progress); the events of one revision are never split over batches.
 type WatchBatch struct {
 	Events   []Event
 	Revision int64
@@ -85,6 +85,12 @@ type Store interface {
 	// Grant makes a lease that the driver keeps alive until Revoke, ctx's end or loss.
 	Grant(ctx context.Context, ttl time.Duration) (Lease, error)
 	Close() error
+}
+
+// Progresser is implemented by a Store whose watches may lie still while the revision moves on elsewhere:
+// RequestProgress asks for a batch that tells the newest revision. It may be lost, so a waiter asks again.
+type Progresser interface {
+	RequestProgress(ctx context.Context) error
 }
 
 // Lease keeps keys alive while its holder lives.
