@@ -1,0 +1,374 @@
+//go:build amd64 && !purego
+
+#include "textflag.h"
+
+// Eight all-ones words and eight zero words: a load that starts 4*(8-r) bytes into it is a mask of the first r lanes.
+DATA tailMask<>+0(SB)/8, $0xffffffffffffffff
+DATA tailMask<>+8(SB)/8, $0xffffffffffffffff
+DATA tailMask<>+16(SB)/8, $0xffffffffffffffff
+DATA tailMask<>+24(SB)/8, $0xffffffffffffffff
+DATA tailMask<>+32(SB)/8, $0
+DATA tailMask<>+40(SB)/8, $0
+DATA tailMask<>+48(SB)/8, $0
+DATA tailMask<>+56(SB)/8, $0
+GLOBL tailMask<>(SB), RODATA|NOPTR, $64
+
+// SI query, R8-R11 rows, CX dimensions left, AX byte offset, DI results.
+#define LOADARGS \
+	MOVQ q+0(FP), SI \
+	MOVQ rows+8(FP), DX \
+	MOVQ dim+16(FP), CX \
+	MOVQ out+24(FP), DI \
+	MOVQ 0(DX), R8 \
+	MOVQ 8(DX), R9 \
+	MOVQ 16(DX), R10 \
+	MOVQ 24(DX), R11 \
+	XORQ AX, AX
+
+// Sums the lanes of Y0 to Y3 into the four floats at DI.
+#define REDUCE4 \
+	VHADDPS Y1, Y0, Y0 \
+	VHADDPS Y3, Y2, Y2 \
+	VHADDPS Y2, Y0, Y0 \
+	VEXTRACTF128 $1, Y0, X1 \
+	VADDPS X1, X0, X0 \
+	VMOVUPS X0, (DI)
+
+#define FOLD512(z, y, ty) \
+	VEXTRACTF64X4 $1, z, ty \
+	VADDPS ty, y, y
+
+#define L2STEP512(row, off, q, t, acc) \
+	VSUBPS off(row)(AX*1), q, t \
+	VFMADD231PS t, t, acc
+
+#define IPSTEP512(row, off, q, acc) \
+	VFMADD231PS off(row)(AX*1), q, acc
+
+#define ZERO512 \
+	VPXORD Z0, Z0, Z0 \
+	VPXORD Z1, Z1, Z1 \
+	VPXORD Z2, Z2, Z2 \
+	VPXORD Z3, Z3, Z3 \
+	VPXORD Z4, Z4, Z4 \
+	VPXORD Z5, Z5, Z5 \
+	VPXORD Z6, Z6, Z6 \
+	VPXORD Z7, Z7, Z7
+
+#define FINISH512 \
+	VADDPS Z4, Z0, Z0 \
+	VADDPS Z5, Z1, Z1 \
+	VADDPS Z6, Z2, Z2 \
+	VADDPS Z7, Z3, Z3 \
+	FOLD512(Z0, Y0, Y8) \
+	FOLD512(Z1, Y1, Y9) \
+	FOLD512(Z2, Y2, Y10) \
+	FOLD512(Z3, Y3, Y11) \
+	REDUCE4 \
+	VZEROUPPER
+
+// Puts a mask of the CX low lanes into K1; CX is 1 to 15.
+#define TAILMASK512 \
+	MOVL $1, BX \
+	SHLL CX, BX \
+	DECL BX \
+	KMOVW BX, K1
+
+// func l2x4AVX512(q *float32, rows *[4]*float32, dim int, out *[4]float32)
+TEXT ·l2x4AVX512(SB), NOSPLIT, $0-32
+	LOADARGS
+	ZERO512
+
+l2z32:
+	CMPQ CX, $32
+	JLT  l2z16
+	VMOVUPS (SI)(AX*1), Z8
+	VMOVUPS 64(SI)(AX*1), Z9
+	L2STEP512(R8, 0, Z8, Z10, Z0)
+	L2STEP512(R9, 0, Z8, Z11, Z1)
+	L2STEP512(R10, 0, Z8, Z12, Z2)
+	L2STEP512(R11, 0, Z8, Z13, Z3)
+	L2STEP512(R8, 64, Z9, Z14, Z4)
+	L2STEP512(R9, 64, Z9, Z15, Z5)
+	L2STEP512(R10, 64, Z9, Z16, Z6)
+	L2STEP512(R11, 64, Z9, Z17, Z7)
+	ADDQ $128, AX
+	SUBQ $32, CX
+	JMP  l2z32
+
+l2z16:
+	CMPQ CX, $16
+	JLT  l2ztail
+	VMOVUPS (SI)(AX*1), Z8
+	L2STEP512(R8, 0, Z8, Z10, Z0)
+	L2STEP512(R9, 0, Z8, Z11, Z1)
+	L2STEP512(R10, 0, Z8, Z12, Z2)
+	L2STEP512(R11, 0, Z8, Z13, Z3)
+	ADDQ $64, AX
+	SUBQ $16, CX
+
+l2ztail:
+	TESTQ CX, CX
+	JZ    l2zdone
+	TAILMASK512
+	VMOVUPS.Z (SI)(AX*1), K1, Z8
+	VMOVUPS.Z (R8)(AX*1), K1, Z10
+	VMOVUPS.Z (R9)(AX*1), K1, Z11
+	VMOVUPS.Z (R10)(AX*1), K1, Z12
+	VMOVUPS.Z (R11)(AX*1), K1, Z13
+	VSUBPS Z10, Z8, Z10
+	VSUBPS Z11, Z8, Z11
+	VSUBPS Z12, Z8, Z12
+	VSUBPS Z13, Z8, Z13
+	VFMADD231PS Z10, Z10, Z4
+	VFMADD231PS Z11, Z11, Z5
+	VFMADD231PS Z12, Z12, Z6
+	VFMADD231PS Z13, Z13, Z7
+
+l2zdone:
+	FINISH512
+	RET
+
+// func ipx4AVX512(q *float32, rows *[4]*float32, dim int, out *[4]float32)
+TEXT ·ipx4AVX512(SB), NOSPLIT, $0-32
+	LOADARGS
+	ZERO512
+
+ipz32:
+	CMPQ CX, $32
+	JLT  ipz16
+	VMOVUPS (SI)(AX*1), Z8
+	VMOVUPS 64(SI)(AX*1), Z9
+	IPSTEP512(R8, 0, Z8, Z0)
+	IPSTEP512(R9, 0, Z8, Z1)
+	IPSTEP512(R10, 0, Z8, Z2)
+	IPSTEP512(R11, 0, Z8, Z3)
+	IPSTEP512(R8, 64, Z9, Z4)
+	IPSTEP512(R9, 64, Z9, Z5)
+	IPSTEP512(R10, 64, Z9, Z6)
+	IPSTEP512(R11, 64, Z9, Z7)
+	ADDQ $128, AX
+	SUBQ $32, CX
+	JMP  ipz32
+
+ipz16:
+	CMPQ CX, $16
+	JLT  ipztail
+	VMOVUPS (SI)(AX*1), Z8
+	IPSTEP512(R8, 0, Z8, Z0)
+	IPSTEP512(R9, 0, Z8, Z1)
+	IPSTEP512(R10, 0, Z8, Z2)
+	IPSTEP512(R11, 0, Z8, Z3)
+	ADDQ $64, AX
+	SUBQ $16, CX
+
+ipztail:
+	TESTQ CX, CX
+	JZ    ipzdone
+	TAILMASK512
+	VMOVUPS.Z (SI)(AX*1), K1, Z8
+	VMOVUPS.Z (R8)(AX*1), K1, Z10
+	VMOVUPS.Z (R9)(AX*1), K1, Z11
+	VMOVUPS.Z (R10)(AX*1), K1, Z12
+	VMOVUPS.Z (R11)(AX*1), K1, Z13
+	VFMADD231PS Z10, Z8, Z4
+	VFMADD231PS Z11, Z8, Z5
+	VFMADD231PS Z12, Z8, Z6
+	VFMADD231PS Z13, Z8, Z7
+
+ipzdone:
+	FINISH512
+	RET
+
+#define L2STEP256(row, off, q, t, acc) \
+	VSUBPS off(row)(AX*1), q, t \
+	VFMADD231PS t, t, acc
+
+#define IPSTEP256(row, off, q, acc) \
+	VFMADD231PS off(row)(AX*1), q, acc
+
+#define ZERO256 \
+	VXORPS Y0, Y0, Y0 \
+	VXORPS Y1, Y1, Y1 \
+	VXORPS Y2, Y2, Y2 \
+	VXORPS Y3, Y3, Y3 \
+	VXORPS Y4, Y4, Y4 \
+	VXORPS Y5, Y5, Y5 \
+	VXORPS Y6, Y6, Y6 \
+	VXORPS Y7, Y7, Y7
+
+#define FINISH256 \
+	VADDPS Y4, Y0, Y0 \
+	VADDPS Y5, Y1, Y1 \
+	VADDPS Y6, Y2, Y2 \
+	VADDPS Y7, Y3, Y3 \
+	REDUCE4 \
+	VZEROUPPER
+
+// Puts a mask of the CX low lanes into Y15; CX is 1 to 7.
+#define TAILMASK256 \
+	MOVQ $8, BX \
+	SUBQ CX, BX \
+	LEAQ tailMask<>(SB), DX \
+	VMOVUPS (DX)(BX*4), Y15
+
+// func l2x4AVX2(q *float32, rows *[4]*float32, dim int, out *[4]float32)
+TEXT ·l2x4AVX2(SB), NOSPLIT, $0-32
+	LOADARGS
+	ZERO256
+
+l2y16:
+	CMPQ CX, $16
+	JLT  l2y8
+	VMOVUPS (SI)(AX*1), Y8
+	VMOVUPS 32(SI)(AX*1), Y9
+	L2STEP256(R8, 0, Y8, Y10, Y0)
+	L2STEP256(R9, 0, Y8, Y11, Y1)
+	L2STEP256(R10, 0, Y8, Y12, Y2)
+	L2STEP256(R11, 0, Y8, Y13, Y3)
+	L2STEP256(R8, 32, Y9, Y10, Y4)
+	L2STEP256(R9, 32, Y9, Y11, Y5)
+	L2STEP256(R10, 32, Y9, Y12, Y6)
+	L2STEP256(R11, 32, Y9, Y13, Y7)
+	ADDQ $64, AX
+	SUBQ $16, CX
+	JMP  l2y16
+
+l2y8:
+	CMPQ CX, $8
+	JLT  l2ytail
+	VMOVUPS (SI)(AX*1), Y8
+	L2STEP256(R8, 0, Y8, Y10, Y0)
+	L2STEP256(R9, 0, Y8, Y11, Y1)
+	L2STEP256(R10, 0, Y8, Y12, Y2)
+	L2STEP256(R11, 0, Y8, Y13, Y3)
+	ADDQ $32, AX
+	SUBQ $8, CX
+
+l2ytail:
+	TESTQ CX, CX
+	JZ    l2ydone
+	TAILMASK256
+	VMASKMOVPS (SI)(AX*1), Y15, Y8
+	VMASKMOVPS (R8)(AX*1), Y15, Y10
+	VMASKMOVPS (R9)(AX*1), Y15, Y11
+	VMASKMOVPS (R10)(AX*1), Y15, Y12
+	VMASKMOVPS (R11)(AX*1), Y15, Y13
+	VSUBPS Y10, Y8, Y10
+	VSUBPS Y11, Y8, Y11
+	VSUBPS Y12, Y8, Y12
+	VSUBPS Y13, Y8, Y13
+	VFMADD231PS Y10, Y10, Y4
+	VFMADD231PS Y11, Y11, Y5
+	VFMADD231PS Y12, Y12, Y6
+	VFMADD231PS Y13, Y13, Y7
+
+l2ydone:
+	FINISH256
+	RET
+
+// func ipx4AVX2(q *float32, rows *[4]*float32, dim int, out *[4]float32)
+TEXT ·ipx4AVX2(SB), NOSPLIT, $0-32
+	LOADARGS
+	ZERO256
+
+ipy16:
+	CMPQ CX, $16
+	JLT  ipy8
+	VMOVUPS (SI)(AX*1), Y8
+	VMOVUPS 32(SI)(AX*1), Y9
+	IPSTEP256(R8, 0, Y8, Y0)
+	IPSTEP256(R9, 0, Y8, Y1)
+	IPSTEP256(R10, 0, Y8, Y2)
+	IPSTEP256(R11, 0, Y8, Y3)
+	IPSTEP256(R8, 32, Y9, Y4)
+	IPSTEP256(R9, 32, Y9, Y5)
+	IPSTEP256(R10, 32, Y9, Y6)
+	IPSTEP256(R11, 32, Y9, Y7)
+	ADDQ $64, AX
+	SUBQ $16, CX
+	JMP  ipy16
+
+ipy8:
+	CMPQ CX, $8
+	JLT  ipytail
+	VMOVUPS (SI)(AX*1), Y8
+	IPSTEP256(R8, 0, Y8, Y0)
+	IPSTEP256(R9, 0, Y8, Y1)
+	IPSTEP256(R10, 0, Y8, Y2)
+	IPSTEP256(R11, 0, Y8, Y3)
+	ADDQ $32, AX
+	SUBQ $8, CX
+
+ipytail:
+	TESTQ CX, CX
+	JZ    ipydone
+	TAILMASK256
+	VMASKMOVPS (SI)(AX*1), Y15, Y8
+	VMASKMOVPS (R8)(AX*1), Y15, Y10
+	VMASKMOVPS (R9)(AX*1), Y15, Y11
+	VMASKMOVPS (R10)(AX*1), Y15, Y12
+	VMASKMOVPS (R11)(AX*1), Y15, Y13
+	VFMADD231PS Y10, Y8, Y4
+	VFMADD231PS Y11, Y8, Y5
+	VFMADD231PS Y12, Y8, Y6
+	VFMADD231PS Y13, Y8, Y7
+
+ipydone:
+	FINISH256
+	RET
+
+// func dotAVX2(a, b *float32, dim int) float32
+TEXT ·dotAVX2(SB), NOSPLIT, $0-28
+	MOVQ a+0(FP), SI
+	MOVQ b+8(FP), R8
+	MOVQ dim+16(FP), CX
+	XORQ AX, AX
+	VXORPS Y0, Y0, Y0
+	VXORPS Y1, Y1, Y1
+	VXORPS Y2, Y2, Y2
+	VXORPS Y3, Y3, Y3
+
+dot32:
+	CMPQ CX, $32
+	JLT  dot8
+	VMOVUPS (SI)(AX*1), Y8
+	VMOVUPS 32(SI)(AX*1), Y9
+	VMOVUPS 64(SI)(AX*1), Y10
+	VMOVUPS 96(SI)(AX*1), Y11
+	IPSTEP256(R8, 0, Y8, Y0)
+	IPSTEP256(R8, 32, Y9, Y1)
+	IPSTEP256(R8, 64, Y10, Y2)
+	IPSTEP256(R8, 96, Y11, Y3)
+	ADDQ $128, AX
+	SUBQ $32, CX
+	JMP  dot32
+
+dot8:
+	CMPQ CX, $8
+	JLT  dottail
+	VMOVUPS (SI)(AX*1), Y8
+	IPSTEP256(R8, 0, Y8, Y0)
+	ADDQ $32, AX
+	SUBQ $8, CX
+	JMP  dot8
+
+dottail:
+	TESTQ CX, CX
+	JZ    dotdone
+	TAILMASK256
+	VMASKMOVPS (SI)(AX*1), Y15, Y8
+	VMASKMOVPS (R8)(AX*1), Y15, Y10
+	VFMADD231PS Y10, Y8, Y1
+
+dotdone:
+	VADDPS Y1, Y0, Y0
+	VADDPS Y3, Y2, Y2
+	VADDPS Y2, Y0, Y0
+	VEXTRACTF128 $1, Y0, X1
+	VADDPS X1, X0, X0
+	VHADDPS X0, X0, X0
+	VHADDPS X0, X0, X0
+	VMOVSS X0, ret+24(FP)
+	VZEROUPPER
+	RET

@@ -1,0 +1,64 @@
+package kernel
+
+import (
+	"fmt"
+	"os"
+	"strings"
+	"sync"
+)
+
+// EnvTier is the environment variable that forces a tier by name in Default.
+const EnvTier = "GYR_VECTOR_TIER"
+
+type tier uint8
+
+const (
+	tierGeneric tier = iota
+	tierAVX2
+	tierAVX512
+)
+
+func (t tier) String() string {
+	return [...]string{"generic", "avx2", "avx512"}[t]
+}
+
+// Set is one tier's kernels. The zero value is the generic tier.
+type Set struct {
+	tier tier
+}
+
+// Name returns the tier's name: generic, avx2 or avx512.
+func (s Set) Name() string { return s.tier.String() }
+
+// Tiers returns the sets that this machine can run, slowest first.
+func Tiers() []Set {
+	sets := []Set{}
+	for _, t := range supported() {
+		sets = append(sets, Set{t})
+	}
+	return sets
+}
+
+// New returns the tier called name, or the machine's best for an empty name.
+func New(name string) (Set, error) {
+	all := Tiers()
+	if name == "" {
+		return all[len(all)-1], nil
+	}
+	var names []string
+	for _, s := range all {
+		if s.Name() == name {
+			return s, nil
+		}
+		names = append(names, s.Name())
+	}
+	return Set{}, fmt.Errorf("vector kernel tier %q is not available here, choose from %s", name, strings.Join(names, ", "))
+}
+
+var defaultSet = sync.OnceValues(func() (Set, error) { return New(os.Getenv(EnvTier)) })
+
+// Default returns the tier that GYR_VECTOR_TIER names, or the machine's best. The choice is made once per process.
+func Default() (Set, error) { return defaultSet() }
+
+// CodeStride returns the bytes that one code row of dim dimensions takes: dim rounded up to a cache line.
+func CodeStride(dim int) int { return (dim + 63) &^ 63 }
