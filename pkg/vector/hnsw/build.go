@@ -1,0 +1,224 @@
+package hnsw
+
+import (
+	"context"
+	"fmt"
+	"math"
+	"runtime"
+	"slices"
+	"sync"
+	"sync/atomic"
+
+	"github.com/gyr-db/gyr/pkg/vector"
+)
+
+const (
+	// warmup is the number of nodes inserted by one worker before the others join: into a tiny graph they would insert blindly.
+	warmup = 1024
+	// locks is the number of stripes that guard the links of nodes.
+	locks = 4096
+	seed  = 0x9e3779b97f4a7c15
+)
+
+// builder inserts nodes into an image.
+type builder struct {
+	cfg   Config
+	rows  vector.Rows
+	img   *Image
+	quant quantiser
+	// weight and bias make pairs of rows comparable by codes alone: distance(x, y) = weight[y] + bias[x] - 2<x, u(y)>.
+	// For L2 that is |x-y|^2. For IP codes are centred, and the inner product of the means with each side comes in here.
+	weight, bias []int32
+	// order lists nodes by descending level, so that the entry node is the first and stays it.
+	order  []uint32
+	locks  [locks]sync.Mutex // stripe id%locks guards writes to the links of node id
+	next   atomic.Int64
+	report *reporter
+}
+
+// Build makes a graph of all rows. progress, if not nil, is told the finished share from one goroutine at a time.
+func Build(ctx context.Context, cfg Config, rows vector.Rows, progress func(float32)) (*Image, error) {
+	if err := cfg.validate(rows); err != nil {
+		return nil, fmt.Errorf("building an HNSW index: %w", err)
+	}
+	b := &builder{cfg: cfg, rows: rows, report: &reporter{fn: progress, total: rows.Len()}}
+	levels, upper, err := b.plan()
+	if err != nil {
+		return nil, err
+	}
+	h := header{metric: cfg.Metric, dim: rows.Dim(), m: cfg.M, efc: cfg.EfConstruction, rows: rows.Len(), scale: 1}
+	h.plan(upper)
+	if b.img, err = newImage(h); err != nil {
+		return nil, err
+	}
+	b.prepare(levels)
+	if err := b.run(ctx); err != nil {
+		return nil, joinClose(fmt.Errorf("building an HNSW index: %w", err), b.img)
+	}
+	b.img.seal()
+	return b.img, nil
+}
+
+// plan draws the level of each node from its number, sorts the nodes by level and counts the words of the upper lists.
+func (b *builder) plan() (levels []uint8, upper uint64, err error) {
+	n := b.rows.Len()
+	levels = make([]uint8, n)
+	scale := 1 / math.Log(float64(b.cfg.M))
+	b.order = make([]uint32, n)
+	for i := range levels {
+		u := (float64(mix(uint64(i)+seed)>>11) + 1) / (1 << 53)
+		levels[i] = uint8(min(maxLevel, int(-math.Log(u)*scale)))
+		b.order[i] = uint32(i)
+		if levels[i] > 0 {
+			upper += 1 + uint64(levels[i])*uint64(b.cfg.M)
+		}
+	}
+	if upper >= uint64(none) {
+		return nil, 0, fmt.Errorf("building an HNSW index: %d rows with M %d are too many for one graph", n, b.cfg.M)
+	}
+	slices.SortStableFunc(b.order, func(x, y uint32) int { return int(levels[y]) - int(levels[x]) })
+	return levels, upper, nil
+}
+
+// mix is the finaliser of splitmix64 (Steele, Lea, Flood 2014).
+func mix(x uint64) uint64 {
+	x = (x ^ x>>30) * 0xbf58476d1ce4e5b9
+	x = (x ^ x>>27) * 0x94d049bb133111eb
+	return x ^ x>>31
+}
+
+// prepare fills everything but the links.
+func (b *builder) prepare(levels []uint8) {
+	g := &b.img.graph
+	fillNone(g.links0)
+	fillNone(g.up)
+	off := uint32(0)
+	for i, level := range levels {
+		g.upOff[i] = none
+		if level > 0 {
+			g.upOff[i] = off
+			g.up[off] = uint32(level)
+			off += 1 + uint32(level)*uint32(g.m)
+		}
+	}
+	if g.n > 0 {
+		g.entry, g.top = b.order[0], int(levels[b.order[0]])
+	}
+	b.quant = quantiser{set: b.cfg.Set, metric: b.cfg.Metric, mean: g.mean}
+	b.quant.train(b.rows)
+	g.scale = b.quant.scale
+	b.weight, b.bias = make([]int32, g.n), make([]int32, g.n)
+	const chunk = 4096
+	b.parallel((g.n+chunk-1)/chunk, func(c int) { b.encode(c*chunk, min((c+1)*chunk, g.n)) })
+}
+
+func fillNone(words []uint32) {
+	for i := range words {
+		words[i] = none
+	}
+}
+
+func (b *builder) encode(from, to int) {
+	g := &b.img.graph
+	buf := make([]float32, b.rows.Dim())
+	for i := from; i < to; i++ {
+		sum, norm, along := b.quant.encode(b.quant.prepare(b.rows.Vector(i), buf), g.codes.Row(uint32(i)))
+		if b.cfg.Metric == vector.IP {
+			b.weight[i] = int32(max(-1<<29, min(1<<29, -2*along)))
+			b.bias[i] = 256*sum + b.weight[i]
+			continue
+		}
+		g.weight[i], b.weight[i], b.bias[i] = norm, norm, norm+256*sum
+	}
+}
+
+// workers returns the number of goroutines to use.
+func (b *builder) workers() int {
+	if b.cfg.Workers > 0 {
+		return b.cfg.Workers
+	}
+	return runtime.GOMAXPROCS(0)
+}
+
+// parallel calls fn for 0 to count-1 on the build's workers.
+func (b *builder) parallel(count int, fn func(i int)) {
+	var next atomic.Int64
+	var wg sync.WaitGroup
+	for range min(b.workers(), count) {
+		wg.Go(func() {
+			for i := int(next.Add(1)) - 1; i < count; i = int(next.Add(1)) - 1 {
+				fn(i)
+			}
+		})
+	}
+	wg.Wait()
+}
+
+// run inserts all nodes.
+func (b *builder) run(ctx context.Context) error {
+	first := min(warmup, len(b.order))
+	if err := b.insertTo(ctx, first); err != nil {
+		return err
+	}
+	b.next.Store(int64(first))
+	errs := make([]error, b.workers())
+	var wg sync.WaitGroup
+	for i := range errs {
+		wg.Go(func() { errs[i] = b.insertTo(ctx, len(b.order)) })
+	}
+	wg.Wait()
+	for _, err := range errs {
+		if err != nil {
+			return err
+		}
+	}
+	b.report.done(0)
+	return nil
+}
+
+// insertTo inserts the next nodes of the order until end.
+func (b *builder) insertTo(ctx context.Context, end int) error {
+	const step = 16
+	in := newInserter(b)
+	for {
+		from := int(b.next.Add(step)) - step
+		if from >= end {
+			return nil
+		}
+		if err := ctx.Err(); err != nil {
+			return err
+		}
+		for _, id := range b.order[from:min(from+step, end)] {
+			if err := in.insert(ctx, id); err != nil {
+				return err
+			}
+		}
+		b.report.done(min(step, end-from))
+	}
+}
+
+// reporter passes progress on in steps of a hundredth.
+type reporter struct {
+	fn    func(float32)
+	total int
+	mu    sync.Mutex // guards the rest
+	count int
+	told  int
+}
+
+func (r *reporter) done(n int) {
+	if r.fn == nil {
+		return
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.count += n
+	percent := 100
+	if r.total > 0 {
+		percent = r.count * 100 / r.total
+	}
+	if percent > r.told {
+		r.told = percent
+		r.fn(float32(percent) / 100)
+	}
+}

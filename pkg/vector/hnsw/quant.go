@@ -1,0 +1,184 @@
+package hnsw
+
+import (
+	"math"
+
+	"github.com/gyr-db/gyr/pkg/vector"
+	"github.com/gyr-db/gyr/pkg/vector/kernel"
+)
+
+// sampleRows is the number of rows that mean and scale are taken from.
+const sampleRows = 20000
+
+// quantiser maps vectors to codes: c = round((x - mean) / scale), clamped to [-127, 127].
+type quantiser struct {
+	set    kernel.Set
+	metric vector.Metric
+	mean   []float32
+	scale  float32
+}
+
+// prepare returns x as it is coded: normalised for Cosine, with buf as memory.
+func (q *quantiser) prepare(x, buf []float32) []float32 {
+	if q.metric != vector.Cosine {
+		return x
+	}
+	n := math.Sqrt(float64(q.set.Dot(x, x)))
+	inv := float32(0)
+	if n > 0 {
+		inv = float32(1 / n)
+	}
+	buf = buf[:len(x)]
+	for i, v := range x {
+		buf[i] = v * inv
+	}
+	return buf
+}
+
+// train sets mean and scale from evenly spread rows.
+func (q *quantiser) train(rows vector.Rows) {
+	n, dim := rows.Len(), rows.Dim()
+	count := min(n, sampleRows)
+	sum, buf := make([]float64, dim), make([]float32, dim)
+	for i := range count {
+		for d, v := range q.prepare(rows.Vector(i*n/count), buf) {
+			sum[d] += float64(v)
+		}
+	}
+	for d := range sum {
+		q.mean[d] = float32(sum[d] / float64(max(count, 1)))
+	}
+	var widest float32
+	q.eachOffset(rows, count, buf, func(v float32) { widest = max(widest, v) })
+	q.scale = 1
+	if !(widest > 0) || math.IsInf(float64(widest), 0) || widest/127 == 0 {
+		return
+	}
+	const bins = 1024
+	var hist [bins]int
+	perBin := bins / (widest * 1.0001)
+	q.eachOffset(rows, count, buf, func(v float32) { hist[min(int(v*perBin), bins-1)]++ })
+	if s := bestClip(hist[:]) * widest / 127; s > 0 {
+		q.scale = s
+	}
+}
+
+// eachOffset calls fn with the distance of every sampled component from its mean.
+func (q *quantiser) eachOffset(rows vector.Rows, count int, buf []float32, fn func(float32)) {
+	n := rows.Len()
+	for i := range count {
+		for d, v := range q.prepare(rows.Vector(i*n/count), buf) {
+			v -= q.mean[d]
+			if v < 0 {
+				v = -v
+			}
+			fn(v)
+		}
+	}
+}
+
+// bestClip returns the share of the widest offset at which clipping gives the least squared error: rounding costs
+// step^2/12 inside, and what lies outside loses its excess. One scale serves all dimensions, so a few wide ones must not
+// take the resolution from the rest.
+func bestClip(hist []int) float32 {
+	best, bestErr := float32(1), math.Inf(1)
+	for clip := 1.0; clip >= 0.05; clip -= 0.05 {
+		step := clip / 127
+		sum := 0.0
+		for b, count := range hist {
+			x := (float64(b) + 0.5) / float64(len(hist))
+			e := step * step / 12
+			if x > clip {
+				e = (x - clip) * (x - clip)
+			}
+			sum += e * float64(count)
+		}
+		if sum < bestErr {
+			best, bestErr = float32(clip), sum
+		}
+	}
+	return best
+}
+
+// encode writes the code of x and returns what the kernels need besides: sum(c), |c|^2 and <mean, c>/scale.
+func (q *quantiser) encode(x []float32, code []byte) (sum, norm int32, along float64) {
+	inv := 1 / q.scale
+	mean := q.mean[:len(x)]
+	code = code[:len(x)]
+	for d, v := range x {
+		// Adding 128.5 first makes the conversion round to the nearest on both sides of zero.
+		c := int32(max(-127, min(127, (v-mean[d])*inv)) + 128.5)
+		code[d] = byte(c)
+		c -= 128
+		sum += c
+		norm += c * c
+		along += float64(mean[d]) * float64(c)
+	}
+	return sum, norm, along / float64(q.scale)
+}
+
+// coded is a query ready for the kernels: distance = ratio*weight[id] + bias - 2<q, u>.
+type coded struct {
+	q       []int8
+	bias    int32
+	ratio   float32 // 1 unless the query is far wider than the rows; see fit
+	weights bool    // whether weights count
+}
+
+// query codes x, using and keeping the memory of c.q.
+func (q *quantiser) query(x []float32, c *coded) {
+	c.ratio, c.weights = 1, q.metric != vector.IP
+	inv, mean := 1/q.scale, q.mean
+	if !c.weights {
+		// <x, y> = scale*<x, c> + <x, mean>: the second part is the same for all y, the first allows x its own scale.
+		inv, mean = q.ownScale(x), nil
+	} else if own := q.fit(x); own > 0 {
+		inv, c.ratio = own, own*q.scale
+	}
+	var sum, norm int32
+	for d, v := range x {
+		if mean != nil {
+			v -= mean[d]
+		}
+		v = max(-127, min(127, v*inv))
+		i := int32(math.RoundToEven(float64(v)))
+		c.q[d] = int8(i)
+		sum += i
+		norm += i * i
+	}
+	clear(c.q[len(x):])
+	c.bias = 256 * sum
+	if c.weights && c.ratio == 1 {
+		c.bias += norm
+	}
+}
+
+func (q *quantiser) ownScale(x []float32) float32 {
+	var widest float32
+	for _, v := range x {
+		widest = max(widest, max(v, -v))
+	}
+	if inv := 127 / widest; widest > 0 && !math.IsInf(float64(inv), 0) {
+		return inv
+	}
+	return 1
+}
+
+// fit returns 0 when x can be coded with the rows' scale, else the inverse of a wider scale that holds it. Clipping is
+// allowed to take a hundredth of the query's squared offset, as it may with rows.
+func (q *quantiser) fit(x []float32) float32 {
+	limit := 127 * q.scale
+	var total, lost, widest float64
+	for d, v := range x {
+		o := math.Abs(float64(v - q.mean[d]))
+		total += o * o
+		widest = max(widest, o)
+		if e := o - float64(limit); e > 0 {
+			lost += e * e
+		}
+	}
+	if lost <= total/100 || math.IsInf(widest, 0) {
+		return 0
+	}
+	return float32(127 / widest)
+}

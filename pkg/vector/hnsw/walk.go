@@ -1,0 +1,183 @@
+package hnsw
+
+import (
+	"context"
+	"slices"
+	"sync/atomic"
+	"unsafe"
+
+	"github.com/gyr-db/gyr/pkg/vector"
+	"github.com/gyr-db/gyr/pkg/vector/kernel"
+)
+
+// checkEvery is the number of hops between two looks at the context.
+const checkEvery = 128
+
+// walker is one worker's scratch: it walks a graph for one query at a time.
+type walker struct {
+	set     kernel.Set
+	g       *graph
+	weight  []int32 // what stands in for g.weight while building
+	query   coded
+	visited []uint64
+	pool    pool
+	ids     []uint32
+	bridges []uint32
+	second  []uint32
+	dist    []int32
+	lines   int // cache lines of a code to prefetch
+	stats   vector.Stats
+}
+
+// prefetchFrom is the size of a graph's codes from which it pays to prefetch them: smaller ones live in the cache.
+const prefetchFrom = 1 << 20
+
+func newWalker(set kernel.Set, g *graph) *walker {
+	w := &walker{set: set, g: g, weight: g.weight, visited: make([]uint64, (g.n+63)/64)}
+	w.ids = make([]uint32, max(g.m0, scanBatch)+1)
+	w.bridges = make([]uint32, g.m0+1)
+	w.second = make([]uint32, max(g.m0, testBatch)+1)
+	w.dist = make([]int32, max(g.m0, scanBatch, hopLimit)+testBatch)
+	w.query.q = make([]int8, g.codes.Stride)
+	if len(g.codes.Data) >= prefetchFrom {
+		w.lines = g.codes.Stride / 64
+	}
+	return w
+}
+
+// measure computes the distances of ids into dist.
+func (w *walker) measure(ids []uint32) []int32 {
+	w.stats.Distances += len(ids)
+	if cap(w.dist) < len(ids) {
+		w.dist = make([]int32, len(ids))
+	}
+	dist := w.dist[:len(ids)]
+	if w.query.weights && w.query.ratio == 1 {
+		w.set.SQ8(w.query.q, w.g.codes, ids, w.weight, w.query.bias, dist)
+		return dist
+	}
+	w.set.SQ8(w.query.q, w.g.codes, ids, nil, w.query.bias, dist)
+	if w.query.weights {
+		for i, id := range ids {
+			dist[i] += int32(w.query.ratio * float32(w.weight[id]))
+		}
+	}
+	return dist
+}
+
+// see marks a node as visited and reports whether it was not before.
+func (w *walker) see(id uint32) bool {
+	word, bit := &w.visited[id>>6], uint64(1)<<(id&63)
+	if *word&bit != 0 {
+		return false
+	}
+	*word |= bit
+	return true
+}
+
+// unseen marks the nodes of a list as visited and writes those that were not before to dst. Links are loaded atomically
+// because other workers may write them during a build.
+func (w *walker) unseen(links, dst []uint32) []uint32 {
+	n := 0
+	dst = dst[:len(links)+1]
+	visited := w.visited
+	for i := range links {
+		id := atomic.LoadUint32(&links[i])
+		if id == none {
+			break
+		}
+		word := visited[id>>6]
+		dst[n] = id
+		n += int(^word >> (id & 63) & 1)
+		visited[id>>6] = word | 1<<(id&63)
+	}
+	return dst[:n]
+}
+
+// descend walks greedily from the entry node down to a level and returns where it ends.
+func (w *walker) descend(to int) uint32 {
+	at := w.g.entry
+	w.ids[0] = at
+	best := w.measure(w.ids[:1])[0]
+	for level := w.g.top; level > to; level-- {
+		for moved := true; moved; {
+			moved = false
+			links := w.g.links(at, level)
+			ids := w.ids[:0]
+			for i := range links {
+				id := atomic.LoadUint32(&links[i])
+				if id == none {
+					break
+				}
+				ids = append(ids, id)
+			}
+			w.set.Prefetch(w.g.codes, ids, w.lines)
+			for i, d := range w.measure(ids) {
+				if d < best {
+					best, at, moved = d, ids[i], true
+				}
+			}
+		}
+	}
+	return at
+}
+
+// start empties the visited set and puts the first node into the pool.
+func (w *walker) start(at uint32, ef int) {
+	clear(w.visited)
+	w.pool.reset(ef)
+	w.see(at)
+	w.ids[0] = at
+	w.pool.insert(item(keyOf(w.measure(w.ids[:1])[0]), at))
+}
+
+// walk finds the ef nearest nodes of a level, starting at a node of it; they are in the pool.
+func (w *walker) walk(ctx context.Context, at uint32, level, ef int) error {
+	w.start(at, ef)
+	for hops := 1; ; hops++ {
+		id, ok := w.pool.next()
+		if !ok {
+			return nil
+		}
+		if hops%checkEvery == 0 && ctx.Err() != nil {
+			return ctx.Err()
+		}
+		w.stats.Hops++
+		ids := w.unseen(w.g.links(id, level), w.ids)
+		w.prefetch(ids, level)
+		w.offer(ids)
+	}
+}
+
+// prefetch asks for the codes of ids and for the links of the node that comes next unless ids bring a better one.
+func (w *walker) prefetch(ids []uint32, level int) {
+	if w.lines == 0 {
+		return
+	}
+	w.set.Prefetch(w.g.codes, ids, w.lines)
+	if next, ok := w.pool.peek(); ok {
+		links := w.g.links(next, level)
+		w.set.PrefetchAt(unsafe.Pointer(&links[0]), min(4, (len(links)+15)/16))
+	}
+}
+
+// offer measures nodes and puts those that are near enough into the pool.
+func (w *walker) offer(ids []uint32) {
+	dist := w.measure(ids)
+	bound := w.pool.bound()
+	for i, d := range dist {
+		if key := keyOf(d); key < bound {
+			w.pool.insert(item(key, ids[i]))
+			bound = w.pool.bound()
+		}
+	}
+}
+
+// candidates writes the pool's nodes to dst, nearest first, as items without marks.
+func (w *walker) candidates(dst []uint64) []uint64 {
+	dst = slices.Grow(dst[:0], len(w.pool.items))
+	for _, it := range w.pool.items {
+		dst = append(dst, it&^mark)
+	}
+	return dst
+}

@@ -1,0 +1,63 @@
+package vector
+
+import (
+	"math"
+
+	"github.com/gyr-db/gyr/pkg/vector/kernel"
+)
+
+// Scorer computes exact scores of raw vectors for one query. It is not safe for concurrent use.
+type Scorer struct {
+	set    kernel.Set
+	metric Metric
+	query  []float32
+	norm   float64 // squared length of the query, for Cosine
+}
+
+// NewScorer returns a Scorer; it keeps query.
+func NewScorer(set kernel.Set, metric Metric, query []float32) Scorer {
+	s := Scorer{set: set, metric: metric, query: query}
+	if metric == Cosine {
+		s.norm = float64(set.Dot(query, query))
+	}
+	return s
+}
+
+// Rows stores the score of rows[i] in out[i].
+func (s *Scorer) Rows(rows [][]float32, out []float32) {
+	if s.metric == L2 {
+		s.set.L2Rows(s.query, rows, out)
+		return
+	}
+	s.set.IPRows(s.query, rows, out)
+	if s.metric == Cosine {
+		for i, row := range rows {
+			out[i] = s.cosine(out[i], row)
+		}
+	}
+}
+
+// Block stores the scores of the first len(out) rows of the row-major block in out.
+func (s *Scorer) Block(block []float32, out []float32) {
+	dim := len(s.query)
+	if s.metric == L2 {
+		s.set.L2Range(s.query, block, dim, out)
+		return
+	}
+	s.set.IPRange(s.query, block, dim, out)
+	if s.metric == Cosine {
+		for i := range out {
+			out[i] = s.cosine(out[i], block[i*dim:(i+1)*dim])
+		}
+	}
+}
+
+// cosine turns an inner product into a cosine. A vector of length zero has cosine 0 with everything; rounding must not
+// push a result out of [-1, 1].
+func (s *Scorer) cosine(ip float32, row []float32) float32 {
+	n := s.norm * float64(s.set.Dot(row, row))
+	if n == 0 {
+		return 0
+	}
+	return float32(max(-1, min(1, float64(ip)/math.Sqrt(n))))
+}
