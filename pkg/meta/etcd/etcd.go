@@ -118,13 +118,19 @@ func (s *Store) Close() error {
 	return nil
 }
 
-// call gives a context for one call: with a deadline, and refused at once by a member that has lost its leader.
+// call gives a context for one call: with a deadline, ended by Close (the client would repeat some calls until the
+// deadline), and refused at once by a member that has lost its leader.
 func (s *Store) call(ctx context.Context) (context.Context, context.CancelFunc) {
-	if _, has := ctx.Deadline(); !has {
-		ctx, cancel := context.WithTimeout(ctx, s.cfg.RequestTimeout)
-		return clientv3.WithRequireLeader(ctx), cancel
+	timeout := s.cfg.RequestTimeout
+	if end, has := ctx.Deadline(); has {
+		timeout = time.Until(end)
 	}
-	return clientv3.WithRequireLeader(ctx), func() {}
+	ctx, cancel := context.WithTimeout(ctx, timeout)
+	detach := context.AfterFunc(s.ctx, cancel)
+	return clientv3.WithRequireLeader(ctx), func() {
+		detach()
+		cancel()
+	}
 }
 
 func (s *Store) full(key string) string     { return s.cfg.Root + key }

@@ -8,11 +8,17 @@ import (
 	"go.uber.org/zap/zapcore"
 )
 
-// falseAlarms are messages that etcd logs as errors or warnings in normal operation.
-var falseAlarms = [...]string{
-	"failed to update storage version", // each start on an empty folder
-	"simple token is not cryptographically signed",
-}
+// falseAlarms are messages that etcd logs as warnings or errors in normal operation; falseCauses are errors of
+// listeners that were closed on purpose.
+var (
+	falseAlarms = [...]string{
+		"failed to update storage version", // each start on an empty folder
+		"Failed to detect schema version",  // the same
+		"Running http and grpc server on single port",
+		"simple token is not cryptographically signed",
+	}
+	falseCauses = [...]string{"use of closed network connection", "mux: server closed", "http: Server closed"}
+)
 
 // Logger makes etcd log to log: its own information is debugging for us.
 func Logger(log *slog.Logger) zapcore.Core { return core{log} }
@@ -49,13 +55,31 @@ func (c core) Check(e zapcore.Entry, checked *zapcore.CheckedEntry) *zapcore.Che
 // Write implements zapcore.Core.
 func (c core) Write(e zapcore.Entry, fields []zapcore.Field) error {
 	to := level(e.Level)
-	for _, s := range falseAlarms {
-		if strings.Contains(e.Message, s) {
-			to = slog.LevelDebug
-		}
+	if isFalse(e, fields) {
+		to = slog.LevelDebug
 	}
 	c.log.Log(context.Background(), to, "etcd: "+e.Message, attrs(fields)...)
 	return nil
+}
+
+func isFalse(e zapcore.Entry, fields []zapcore.Field) bool {
+	for _, s := range falseAlarms {
+		if strings.Contains(e.Message, s) {
+			return true
+		}
+	}
+	for _, f := range fields {
+		err, ok := f.Interface.(error)
+		if !ok {
+			continue
+		}
+		for _, s := range falseCauses {
+			if strings.Contains(err.Error(), s) {
+				return true
+			}
+		}
+	}
+	return false
 }
 
 // Sync implements zapcore.Core.
