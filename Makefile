@@ -1,0 +1,79 @@
+# Gyr's commands. `make help` lists them.
+SHELL := /bin/bash
+.DEFAULT_GOAL := help
+export CGO_ENABLED ?= 0
+export GYR_SERVERS ?= $(CURDIR)/.cache/servers
+
+ROLES := proxy coordinator datanode querynode indexnode standalone ctl
+BINS := $(ROLES:%=bin/gyr-%)
+DATA ?= ./data
+
+.PHONY: help
+help: ## this list
+	@awk -F':.*## ' '/^[a-z0-9-]+:.*## /{printf "  %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+.PHONY: build
+build: ## build every binary into bin/ (static, no cgo)
+	@mkdir -p bin
+	@for r in $(ROLES); do go build -trimpath -ldflags='-s -w' -o bin/gyr-$$r ./services/$$r/cmd/gyr-$$r || exit 1; done
+
+.PHONY: run
+run: ## one process with all roles, data in ./data, ports 19530 and 9091
+	@mkdir -p bin && go build -trimpath -ldflags='-s -w' -o bin/gyr-standalone ./services/standalone/cmd/gyr-standalone
+	@exec bin/gyr-standalone --data-dir $(DATA)
+
+.PHONY: test
+test: build ## every test that CI runs: Go, SDKs, crashes, cluster (fetches what it needs)
+	@tools/test.sh
+
+.PHONY: test-go
+test-go: ## the Go tests of the packages and services only
+	go test ./pkg/... ./pkg/vector/... ./services/...
+
+.PHONY: test-mq
+test-mq: ## the log's conformance suite on a real Kafka, on local disk and on a real S3 server, verbosely
+	@tools/test-mq.sh
+
+.PHONY: test-long
+test-long: build ## the crash loops at full length
+	GYR_LONG=1 go test -count=1 -timeout 120m -v ./integration/...
+
+.PHONY: cluster
+cluster: build ## separate processes on loopback with etcd and an S3 server; MQ=kafka for Kafka; Ctrl-C stops all
+	@tools/cluster.sh up
+
+.PHONY: cluster-down
+cluster-down: ## stop a cluster that was left running and remove .cluster/
+	@tools/cluster.sh down
+
+.PHONY: demo
+demo: build ## load real embeddings, build HNSW, print recall, QPS and latency, answer questions
+	@tools/demo.sh $(ARGS)
+
+.PHONY: bench
+bench: build ## a table of figures (ARGS="--json" or ARGS="--address host:port")
+	@tools/bench.sh $(ARGS)
+
+.PHONY: lint
+lint: ## gofumpt, vet, staticcheck, house rules
+	@tools/lint.sh
+
+.PHONY: race
+race: ## race detector on the core packages (needs gcc)
+	CGO_ENABLED=1 go test -race ./pkg/wal/... ./pkg/mq/... ./pkg/segment/... ./pkg/catalog/... ./services/querynode/... ./services/datanode/... ./services/coordinator/...
+
+.PHONY: generate
+generate: ## regenerate code from proto/
+	@tools/generate.sh
+
+.PHONY: cross
+cross: ## build for linux/arm64 and darwin/arm64
+	@for p in linux/arm64 darwin/arm64; do GOOS=$${p%/*} GOARCH=$${p#*/} go build -o /dev/null ./services/standalone/cmd/gyr-standalone && echo "$$p builds" || exit 1; done
+
+.PHONY: vuln
+vuln: ## known vulnerabilities, where the database answers
+	go run golang.org/x/vuln/cmd/govulncheck@latest ./pkg/... ./services/...
+
+.PHONY: clean
+clean: ## remove what builds made (not ./data)
+	rm -rf bin .cluster

@@ -1,0 +1,146 @@
+package querynode
+
+import (
+	"context"
+	"fmt"
+	"math"
+	"runtime/debug"
+	"strconv"
+	"time"
+	"unsafe"
+
+	"golang.org/x/sync/errgroup"
+
+	"github.com/gyr-db/gyr/pkg/errs"
+	"github.com/gyr-db/gyr/pkg/index"
+	"github.com/gyr-db/gyr/pkg/plan"
+	"github.com/gyr-db/gyr/pkg/rpc/pb"
+	"github.com/gyr-db/gyr/pkg/segment"
+)
+
+// admit takes a place among the requests in work; the returned function gives it back.
+func (n *Node) admit() (func(), error) {
+	if !n.requests.TryAcquire(1) {
+		return nil, errs.New(errs.TooManyRequests, "query node %d has %d requests in work, try again", n.id, n.cfg.MaxRequests)
+	}
+	return func() { n.requests.Release(1) }, nil
+}
+
+// Search implements pb.QueryNodeServer.
+func (n *Node) Search(ctx context.Context, req *pb.SearchRequest) (*pb.SearchResponse, error) {
+	done, err := n.admit()
+	if err != nil {
+		return nil, err
+	}
+	defer done()
+	defer n.metrics.observe("search", time.Now())
+	sc, err := n.openScope(ctx, req.Scope)
+	if err != nil {
+		return nil, err
+	}
+	defer sc.close()
+	resp := &pb.SearchResponse{}
+	for i, sub := range req.Searches {
+		r, err := sc.search(ctx, sub)
+		if err != nil {
+			return nil, fmt.Errorf("search %d: %w", i, err)
+		}
+		resp.Results = append(resp.Results, r)
+	}
+	return resp, nil
+}
+
+// search runs one sub-search over every part and merges the hits.
+func (sc *scope) search(ctx context.Context, sub *pb.SubSearch) (*pb.SubResult, error) {
+	spec, err := searchSpec(sub)
+	if err != nil {
+		return nil, err
+	}
+	spec.ExpireBelow = sc.expireBelow
+	hits := make([]index.Hits, len(sc.parts))
+	err = sc.eachPart(ctx, func(ctx context.Context, i int) error {
+		one := spec
+		one.ReadTS = sc.parts[i].readTS
+		h, _, err := sc.parts[i].seg.Search(ctx, one)
+		hits[i] = h
+		return err
+	})
+	if err != nil {
+		return nil, err
+	}
+	return sc.mergeHits(spec, hits), nil
+}
+
+// eachPart calls fn for every part, in parallel up to the node's number of workers.
+func (sc *scope) eachPart(ctx context.Context, fn func(ctx context.Context, i int) error) error {
+	if len(sc.parts) == 1 {
+		return guard(func() error { return fn(ctx, 0) })
+	}
+	g, ctx := errgroup.WithContext(ctx)
+	g.SetLimit(sc.node.workers)
+	for i := range sc.parts {
+		g.Go(func() error { return guard(func() error { return fn(ctx, i) }) })
+	}
+	return g.Wait()
+}
+
+// guard turns a panic of a worker into an error: one bad request must not end the process.
+func guard(fn func() error) (err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			err = errs.New(errs.Internal, "panic in a read: %v\n%s", p, debug.Stack())
+		}
+	}()
+	return fn()
+}
+
+func searchSpec(sub *pb.SubSearch) (segment.SearchSpec, error) {
+	spec := segment.SearchSpec{Field: sub.Field, NQ: int(sub.Nq), K: int(sub.K), Metric: sub.Metric}
+	if len(sub.Vectors)%4 != 0 || sub.Nq <= 0 || sub.K <= 0 {
+		return spec, errs.New(errs.Internal, "search with %d bytes of vectors, nq %d, k %d", len(sub.Vectors), sub.Nq, sub.K)
+	}
+	spec.Queries = floats(sub.Vectors)
+	if len(sub.Plan) > 0 {
+		p, err := plan.Decode(sub.Plan)
+		if err != nil {
+			return spec, err
+		}
+		spec.Plan = p
+	}
+	if v := sub.Params["ef"]; v != "" {
+		ef, err := strconv.Atoi(v)
+		if err != nil {
+			return spec, errs.Invalid("ef %q is not a whole number", v)
+		}
+		spec.Effort.Ef = ef
+	}
+	if sub.Radius != nil {
+		r := float32(*sub.Radius)
+		spec.Radius = &r
+	}
+	if sub.RangeFilter != nil {
+		r := float32(*sub.RangeFilter)
+		spec.RangeFilter = &r
+	}
+	return spec, nil
+}
+
+// floats copies little-endian float32 bytes.
+func floats(raw []byte) []float32 {
+	out := make([]float32, len(raw)/4)
+	if len(out) > 0 {
+		copy(unsafe.Slice((*byte)(unsafe.Pointer(&out[0])), len(out)*4), raw)
+	}
+	return out
+}
+
+// ascending tells whether a smaller score is the better one.
+func ascending(metric string) bool { return metric == "L2" }
+
+// worst is a score that every other one beats.
+func worst(metric string) float32 {
+	if ascending(metric) {
+		return float32(math.Inf(1))
+	}
+	return float32(math.Inf(-1))
+}
