@@ -52,12 +52,16 @@ func (m *Model) Sent(key, version int64) {
 	m.maybe[key] = append(m.maybe[key], version)
 }
 
-// Acked notes that it was acknowledged: earlier unknown outcomes no longer matter.
+// Acked notes that it was acknowledged. Earlier unknown outcomes stay possible: a request that was given up may still
+// be on its way.
 func (m *Model) Acked(key, version int64) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	m.acked[key] = version
-	delete(m.maybe, key)
+	m.maybe[key] = slices.DeleteFunc(m.maybe[key], func(v int64) bool { return v == version })
+	if len(m.maybe[key]) == 0 {
+		delete(m.maybe, key)
+	}
 }
 
 // Len is the number of keys that exist for certain.

@@ -34,7 +34,9 @@ func (w *Workload) Run(ctx context.Context, t testing.TB, seed uint64) {
 	for i := range w.Writers {
 		wg.Go(func() { w.write(ctx, t, i, rand.New(rand.NewPCG(seed, uint64(i)))) })
 	}
-	wg.Go(func() { w.repeat(ctx, 300*time.Millisecond, func(ctx context.Context, c *client.Client) { _ = c.FlushWait(ctx, w.Collection) }) })
+	wg.Go(func() {
+		w.repeat(ctx, 300*time.Millisecond, func(ctx context.Context, c *client.Client) { _ = c.FlushWait(ctx, w.Collection) })
+	})
 	wg.Go(func() {
 		w.repeat(ctx, 5*time.Millisecond, func(ctx context.Context, c *client.Client) {
 			_, _ = c.SearchKeys(ctx, w.Collection, [][]float32{w.Model.Vector(1, 1)}, 10, commonpb.ConsistencyLevel_Strong)
