@@ -102,6 +102,9 @@ require (
 	sigs.k8s.io/yaml v1.6.0 // indirect
 )
 
-require google.golang.org/protobuf v1.36.12
+require (
+	github.com/gyr-db/gyr/pkg/vector v0.0.0
+	google.golang.org/protobuf v1.36.12
+)
 
 replace github.com/gyr-db/gyr/pkg/vector => ./vector

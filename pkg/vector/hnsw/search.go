@@ -154,3 +154,13 @@ func (s *searcher) rerank() {
 	}
 	s.w.stats.Distances += len(s.ids)
 }
+
+// Use calls fn while the index cannot be closed.
+func (x *Index) Use(fn func() error) error {
+	x.img.mu.RLock()
+	defer x.img.mu.RUnlock()
+	if x.img.closed {
+		return vector.ErrClosed
+	}
+	return fn()
+}

@@ -1,0 +1,233 @@
+package index
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"io"
+	"math/rand/v2"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/gyr-db/gyr/pkg/bitset"
+	"github.com/gyr-db/gyr/pkg/errs"
+	"github.com/gyr-db/gyr/pkg/vector"
+)
+
+func randomRows(seed uint64, n, dim int) []float32 {
+	r := rand.New(rand.NewPCG(seed, 0))
+	data := make([]float32, n*dim)
+	for i := range data {
+		data[i] = float32(r.NormFloat64())
+	}
+	return data
+}
+
+func TestCheckSpec(t *testing.T) {
+	hnsw := func(params ...string) Spec {
+		s := Spec{Type: "HNSW", Metric: "L2", Dim: 8, Params: map[string]string{}}
+		for i := 0; i < len(params); i += 2 {
+			s.Params[params[i]] = params[i+1]
+		}
+		return s
+	}
+	for name, c := range map[string]struct {
+		spec Spec
+		code errs.Code
+		text string
+	}{
+		"plain":       {hnsw(), errs.OK, ""},
+		"params":      {hnsw("M", "16", "efConstruction", "200", "unknown", "x"), errs.OK, ""},
+		"lower case":  {Spec{Type: "hnsw", Metric: "cosine", Dim: 8}, errs.OK, ""},
+		"flat":        {Spec{Type: "FLAT", Metric: "IP", Dim: 8}, errs.OK, ""},
+		"auto":        {Spec{Type: "AUTOINDEX", Metric: "COSINE", Dim: 8, Params: map[string]string{"metric_type": "COSINE"}}, errs.OK, ""},
+		"empty":       {Spec{Dim: 8}, errs.OK, ""},
+		"auto M":      {Spec{Type: "AUTOINDEX", Dim: 8, Params: map[string]string{"M": "8"}}, errs.InvalidParameter, "only metric type can be passed when use AutoIndex"},
+		"M too big":   {hnsw("M", "9999"), errs.InvalidParameter, "Out of range in json: param 'M' (9999) should be in range [2, 2048]"},
+		"M too small": {hnsw("M", "1"), errs.InvalidParameter, "param 'M' (1) should be in range [2, 2048]"},
+		"M text":      {hnsw("M", "many"), errs.InvalidParameter, "param 'M' (many) should be integer"},
+		"efC":         {hnsw("efConstruction", "0"), errs.InvalidParameter, "param 'efConstruction' (0)"},
+		"metric":      {Spec{Type: "HNSW", Metric: "HAMMING", Dim: 8}, errs.InvalidParameter, "float vector index does not support metric type: HAMMING"},
+		"nonsense":    {Spec{Type: "TREE", Metric: "L2", Dim: 8}, errs.InvalidParameter, "invalid index type: TREE"},
+		"planned":     {Spec{Type: "IVF_FLAT", Metric: "L2", Dim: 8}, errs.Unimplemented, "IVF_FLAT"},
+		"dim":         {Spec{Type: "HNSW", Metric: "L2"}, errs.InvalidParameter, "invalid dimension: 0"},
+	} {
+		err := CheckSpec(c.spec)
+		if errs.CodeOf(err) != c.code || (err != nil && !strings.Contains(err.Error(), c.text)) {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+}
+
+func TestResolve(t *testing.T) {
+	got, err := Resolve(Spec{Type: "AUTOINDEX", Dim: 8})
+	if err != nil || got.Type != "HNSW" || got.Metric != "COSINE" || got.Params["M"] != "18" || got.Params["efConstruction"] != "240" {
+		t.Fatalf("%+v, %v", got, err)
+	}
+	got, err = Resolve(Spec{Type: "HNSW", Metric: "ip", Dim: 8})
+	if err != nil || got.Metric != "IP" || got.Params["M"] != "30" || got.Params["efConstruction"] != "360" {
+		t.Fatalf("%+v, %v", got, err)
+	}
+}
+
+func TestParseEffort(t *testing.T) {
+	spec := Spec{Type: "HNSW", Metric: "L2", Dim: 8}
+	if e, err := ParseEffort(spec, map[string]string{"ef": "64"}, 10); err != nil || e.Ef != 64 {
+		t.Fatal(e, err)
+	}
+	if e, err := ParseEffort(spec, nil, 1000); err != nil || e.Ef != 0 {
+		t.Fatal(e, err)
+	}
+	_, err := ParseEffort(spec, map[string]string{"ef": "9"}, 10)
+	if !errs.Is(err, errs.InvalidParameter) || !strings.Contains(err.Error(), "ef(9) should be larger than k(10)") {
+		t.Fatal(err)
+	}
+	if _, err := ParseEffort(Spec{Type: "FLAT", Metric: "L2", Dim: 8}, map[string]string{"ef": "1"}, 10); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// open builds, writes and opens an index.
+func open(t *testing.T, spec Spec, rows Rows) Index {
+	t.Helper()
+	f, err := Build(t.Context(), spec, rows, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var buf bytes.Buffer
+	if n, err := f.WriteTo(&buf); err != nil || n != f.Size() || n != int64(buf.Len()) {
+		t.Fatalf("wrote %d bytes of %d: %v", n, f.Size(), err)
+	}
+	if c, ok := f.(io.Closer); ok {
+		if err := c.Close(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	x, err := Open(spec, bytes.NewReader(buf.Bytes()), int64(buf.Len()), rows)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = x.Close() })
+	return x
+}
+
+// TestSame: a graph with a wide pool, a flat scan and a scan over chunks give the same rows with the same scores.
+func TestSame(t *testing.T) {
+	const n, dim, k = 3000, 19, 20
+	data, queries := randomRows(1, n, dim), randomRows(2, 5, dim)
+	rows := Block(dim, data)
+	allowed := bitset.New(n)
+	for i := 0; i < n; i += 3 {
+		allowed.Add(i)
+	}
+	for _, metric := range []string{"L2", "IP", "COSINE"} {
+		for _, f := range []Filter{nil, FromBitmap(allowed, -1)} {
+			var all []Hits
+			for _, x := range variants(t, metric, dim, data, rows) {
+				h, _, err := x.Search(t.Context(), queries, k, Effort{Ef: 2000}, f)
+				if err != nil {
+					t.Fatal(err)
+				}
+				all = append(all, h)
+			}
+			for i, h := range all[1:] {
+				for q := range h.IDs {
+					if !slices.Equal(h.IDs[q], all[0].IDs[q]) || !slices.Equal(h.Scores[q], all[0].Scores[q]) {
+						t.Fatalf("%s variant %d query %d differs:\n%v %v\n%v %v", metric, i+1, q, h.IDs[q], h.Scores[q], all[0].IDs[q], all[0].Scores[q])
+					}
+				}
+			}
+		}
+	}
+}
+
+func variants(t *testing.T, metric string, dim int, data []float32, rows Rows) []Index {
+	t.Helper()
+	spec := Spec{Type: "FLAT", Metric: metric, Dim: dim}
+	chunks, err := FlatChunks(spec, [][]float32{data[:7*dim], {}, data[7*dim : 1000*dim], data[1000*dim:]}, -1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return []Index{open(t, spec, rows), open(t, Spec{Type: "HNSW", Metric: metric, Dim: dim}, rows), chunks}
+}
+
+func TestRange(t *testing.T) {
+	const n, dim = 2000, 8
+	rows := Block(dim, randomRows(1, n, dim))
+	query := randomRows(2, 1, dim)
+	for _, metric := range []string{"L2", "IP", "COSINE"} {
+		x := open(t, Spec{Type: "HNSW", Metric: metric, Dim: dim}, rows)
+		all, _, err := x.Search(t.Context(), query, n, Effort{}, nil)
+		if err != nil || len(all.IDs[0]) != n {
+			t.Fatal(len(all.IDs[0]), err)
+		}
+		// The window starts at hit 10, which is included, and ends before hit 50.
+		got, _, err := x.Range(t.Context(), query, all.Scores[0][50], &all.Scores[0][10], 100, Effort{}, nil)
+		if err != nil || !slices.Equal(got.IDs[0], all.IDs[0][10:50]) {
+			t.Fatalf("%s: %v %v", metric, got, err)
+		}
+		got, _, err = x.Range(t.Context(), query, all.Scores[0][50], nil, 5, Effort{}, nil)
+		if err != nil || !slices.Equal(got.IDs[0], all.IDs[0][:5]) {
+			t.Fatalf("%s: %v %v", metric, got, err)
+		}
+	}
+}
+
+func TestErrors(t *testing.T) {
+	rows := Block(4, randomRows(1, 100, 4))
+	spec := Spec{Type: "HNSW", Metric: "L2", Dim: 4}
+	x := open(t, spec, rows)
+	if _, _, err := x.Search(t.Context(), make([]float32, 4), 10, Effort{Ef: 5}, nil); !errs.Is(err, errs.InvalidParameter) {
+		t.Fatal(err)
+	}
+	if _, _, err := x.Search(t.Context(), make([]float32, 5), 10, Effort{}, nil); !errs.Is(err, errs.InvalidParameter) {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	if _, err := Build(ctx, spec, rows, nil); !errors.Is(err, context.Canceled) {
+		t.Fatal(err)
+	}
+	if err := x.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if err := x.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if _, _, err := x.Search(t.Context(), make([]float32, 4), 1, Effort{}, nil); !errors.Is(err, vector.ErrClosed) {
+		t.Fatal(err)
+	}
+	if _, _, err := x.Range(t.Context(), make([]float32, 4), 1, nil, 1, Effort{}, nil); !errors.Is(err, vector.ErrClosed) {
+		t.Fatal(err)
+	}
+	for _, spec := range []Spec{spec, {Type: "FLAT", Metric: "L2", Dim: 4}} {
+		f, err := Build(t.Context(), spec, rows, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var buf bytes.Buffer
+		if _, err := f.WriteTo(&buf); err != nil {
+			t.Fatal(err)
+		}
+		b := buf.Bytes()
+		other := Spec{Type: spec.Type, Metric: "IP", Dim: 4}
+		if _, err := Open(other, bytes.NewReader(b), int64(len(b)), rows); !errs.Is(err, errs.Corrupt) {
+			t.Fatal(err)
+		}
+		b[9] ^= 1
+		if _, err := Open(spec, bytes.NewReader(b), int64(len(b)), rows); !errs.Is(err, errs.Corrupt) {
+			t.Fatal(err)
+		}
+	}
+}
+
+func TestNoRows(t *testing.T) {
+	for _, kind := range []string{"FLAT", "HNSW"} {
+		x := open(t, Spec{Type: kind, Metric: "L2", Dim: 4}, Block(4, nil))
+		h, _, err := x.Search(t.Context(), make([]float32, 8), 3, Effort{}, FromBitmap(nil, 0))
+		if err != nil || len(h.IDs) != 2 || len(h.IDs[0]) != 0 {
+			t.Fatal(kind, h, err)
+		}
+	}
+}
