@@ -2,12 +2,18 @@ package segment
 
 import (
 	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"math"
+	"sync"
+	"sync/atomic"
 
-	"github.com/gyr-db/gyr/pkg/bitset"
+	"github.com/klauspost/compress/zstd"
+
 	"github.com/gyr-db/gyr/pkg/errs"
 	"github.com/gyr-db/gyr/pkg/index"
 	"github.com/gyr-db/gyr/pkg/objstore"
-	"github.com/gyr-db/gyr/pkg/plan"
 	"github.com/gyr-db/gyr/pkg/schema"
 )
 
@@ -23,31 +29,373 @@ type SealedConfig struct {
 	BitmapBytes int64
 }
 
-// Sealed is an immutable segment, opened for reading.
-type Sealed struct{ cfg SealedConfig }
+const defaultBitmapBytes = 4 << 20
+
+// Sealed is an immutable segment, opened for reading. It starts with one reference, the opener's.
+type Sealed struct {
+	cfg   SealedConfig
+	ctx   context.Context // of OpenSealed, without its end: for columns that are read later
+	store objstore.Store
+	file  *columnsFile
+	zstd  *zstd.Decoder
+
+	schema  atomic.Pointer[schema.Schema]
+	keys    keyIndex
+	ts      []uint64
+	deaths  *deaths
+	view    visibleCache
+	bitmaps *bitmapCache
+	refs    atomic.Int64
+	bytes   atomic.Int64
+
+	columns map[int64]*lazyColumn  // every field of the files but vectors
+	vectors map[int64]*vectorField // every vector field of the files
+
+	mu      sync.RWMutex              // guards what follows
+	added   map[int64]*schema.Column  // fields that the files do not have
+	indexes map[indexKey]*indexHandle // by field, and flat ones by field and metric
+}
+
+// vectorField is a vector column in memory.
+type vectorField struct {
+	*vectors
+	valid []bool // nil: every row has a vector
+}
 
 // OpenSealed opens a segment's files. Keys, timestamps and vectors are read now, other columns at first use.
 func OpenSealed(ctx context.Context, store objstore.Store, cfg SealedConfig) (*Sealed, error) {
-	return nil, errs.New(errs.Unimplemented, "segments are not built")
+	if cfg.BitmapBytes == 0 {
+		cfg.BitmapBytes = defaultBitmapBytes
+	}
+	s := &Sealed{
+		cfg: cfg, ctx: context.WithoutCancel(ctx), store: store,
+		columns: map[int64]*lazyColumn{}, vectors: map[int64]*vectorField{},
+		added: map[int64]*schema.Column{}, indexes: map[indexKey]*indexHandle{},
+		bitmaps: newBitmapCache(cfg.BitmapBytes),
+	}
+	s.schema.Store(cfg.Schema)
+	s.refs.Store(1)
+	if err := s.open(ctx); err != nil {
+		s.Release()
+		return nil, fmt.Errorf("open segment %d: %w", cfg.ID, err)
+	}
+	return s, nil
 }
 
-func (s *Sealed) ID() int64                                                  { return s.cfg.ID }
-func (s *Sealed) Partition() int64                                           { return s.cfg.Partition }
-func (s *Sealed) Rows() int                                                  { return 0 }
-func (s *Sealed) Column(field int64) (*schema.Column, error)                 { return nil, nil }
-func (s *Sealed) Bytes() int64                                               { return 0 }
-func (s *Sealed) Retain() bool                                               { return true }
-func (s *Sealed) Release()                                                   {}
-func (s *Sealed) ApplyDeletes(d Deletes, behind uint64) int                  { return 0 }
-func (s *Sealed) SetIndex(fieldID int64, idx index.Index)                    {}
-func (s *Sealed) SetSchema(sc *schema.Schema)                                {}
-func (s *Sealed) Vectors(fieldID int64) (index.Rows, error)                  { return nil, nil }
-func (s *Sealed) Keys(rows []uint32) schema.Keys                             { return schema.Keys{} }
-func (s *Sealed) Timestamps(rows []uint32) []uint64                          { return nil }
-func (s *Sealed) Fetch(rows []uint32, fields []int64) (*schema.Batch, error) { return nil, nil }
-func (s *Sealed) Select(ctx context.Context, p *plan.Plan, readTS, expireBelow uint64) (bitset.Set, error) {
-	return nil, nil
+func (s *Sealed) open(ctx context.Context) error {
+	var err error
+	if s.zstd, err = zstd.NewReader(nil, zstd.WithDecoderConcurrency(1), zstd.WithDecoderMaxMemory(1<<20), zstd.WithDecoderLowmem(true)); err != nil {
+		return err
+	}
+	if s.file, err = openColumns(ctx, s.store, s.cfg.Dir+"/"+ColumnsName); err != nil {
+		return err
+	}
+	if err := s.openMeta(ctx); err != nil {
+		return err
+	}
+	if err := s.openRows(ctx); err != nil {
+		return err
+	}
+	if err := s.openVectors(ctx); err != nil {
+		return err
+	}
+	if !s.file.whole {
+		s.file.head = nil
+	}
+	return nil
 }
-func (s *Sealed) Search(ctx context.Context, spec SearchSpec) (index.Hits, index.Stats, error) {
-	return index.Hits{}, index.Stats{}, nil
+
+func (s *Sealed) openMeta(ctx context.Context) error {
+	raw, err := s.file.section(ctx, secMeta, 0)
+	if err != nil {
+		return err
+	}
+	var meta fileMeta
+	if err := json.Unmarshal(raw, &meta); err != nil {
+		return corrupt(s.file.name, "meta section: %v", err)
+	}
+	for i := range meta.Columns {
+		m := &meta.Columns[i]
+		if m.Type.IsVector() {
+			if m.Dim <= 0 || m.Dim > 1<<16 || m.Type != schema.FloatVector {
+				return corrupt(s.file.name, "field %d has dimension %d", m.Field, m.Dim)
+			}
+			s.vectors[m.Field] = &vectorField{vectors: &vectors{dim: m.Dim}}
+		}
+		s.columns[m.Field] = &lazyColumn{seg: s, meta: m}
+	}
+	return nil
+}
+
+// openRows reads what every read and delete needs: keys, timestamps, known deaths.
+func (s *Sealed) openRows(ctx context.Context) error {
+	n := s.file.rows
+	raw, err := s.file.exact(ctx, secTimestamps, 0, 8*n)
+	if err != nil {
+		return err
+	}
+	s.ts = wordsOf[uint64](raw)
+	pk, err := s.pkColumn()
+	if err != nil {
+		return err
+	}
+	s.keys.keys = schema.KeysOf(pk)
+	filter, err := s.file.section(ctx, secKeyFilter, 0)
+	if err != nil {
+		return err
+	}
+	if len(filter) == 0 || len(filter)%(4*filterWords) != 0 {
+		return corrupt(s.file.name, "key filter of %d bytes", len(filter))
+	}
+	s.keys.filter = wordsOf[uint32](filter)
+	s.bytes.Add(int64(8*n + len(filter)))
+	s.deaths = newDeaths(n)
+	if _, ok := s.file.sections[sectionID{secDead, 0}]; !ok {
+		return nil
+	}
+	if raw, err = s.file.exact(ctx, secDead, 0, 8*n); err != nil {
+		return err
+	}
+	for i, ts := range wordsOf[uint64](raw) {
+		if ts != 0 {
+			s.deaths.kill(i, ts)
+		}
+	}
+	return nil
+}
+
+func (s *Sealed) pkColumn() (*schema.Column, error) {
+	f := s.cfg.Schema.PrimaryKey()
+	if f == nil {
+		return nil, errors.New("the schema has no primary key")
+	}
+	l := s.columns[f.ID]
+	if l == nil || l.meta.Type != f.Type || l.meta.Nulls > 0 || (f.Type != schema.Int64 && f.Type != schema.VarChar) {
+		return nil, corrupt(s.file.name, "no primary key column of field %d", f.ID)
+	}
+	return l.all()
+}
+
+func (s *Sealed) openVectors(ctx context.Context) error {
+	for id, v := range s.vectors {
+		m := s.columns[id].meta
+		delete(s.columns, id)
+		valid, err := s.file.validity(ctx, m)
+		if err != nil {
+			return err
+		}
+		raw, err := s.file.section(ctx, secVectors, id)
+		if err != nil {
+			return err
+		}
+		pages, err := parseVectorPages(s.file.name, raw, s.file.rows, m.Dim, valid)
+		if err != nil {
+			return err
+		}
+		loaded, err := loadVectors(ctx, s.store, s.cfg.Dir+"/"+ParquetName, pages, s.file.rows, m.Dim, valid)
+		if err != nil {
+			return err
+		}
+		v.vectors, v.valid = loaded, valid
+		s.bytes.Add(loaded.bytes() + int64(len(valid)))
+	}
+	return nil
+}
+
+// ID is the segment's number.
+func (s *Sealed) ID() int64 { return s.cfg.ID }
+
+// Partition is the partition whose rows these are.
+func (s *Sealed) Partition() int64 { return s.cfg.Partition }
+
+// Rows is the number of rows, dead or alive.
+func (s *Sealed) Rows() int { return s.file.rows }
+
+// Bounds returns the least and greatest timestamp of the rows.
+func (s *Sealed) Bounds() (minTS, maxTS uint64) { return s.file.minTS, s.file.maxTS }
+
+// DeadRows counts the rows that some delete up to readTS concerns.
+func (s *Sealed) DeadRows(readTS uint64) int {
+	if s.deaths.first.Load() > readTS {
+		return 0
+	}
+	n := 0
+	for i := range s.ts {
+		if d := s.deaths.at(i); d != 0 && d <= readTS {
+			n++
+		}
+	}
+	return n
+}
+
+// Bytes is the memory held: keys, timestamps, vectors, decoded columns, deletes, bitmaps and indexes.
+func (s *Sealed) Bytes() int64 {
+	n := s.bytes.Load() + s.deaths.bytes() + s.bitmaps.bytes()
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	for _, h := range s.indexes {
+		n += h.idx.Bytes()
+	}
+	return n
+}
+
+// SetSchema tells the segment of a newer schema. Fields only come, with a default or nullable.
+func (s *Sealed) SetSchema(sc *schema.Schema) { s.schema.Store(sc) }
+
+// Retain takes a reference and reports whether there was one left.
+func (s *Sealed) Retain() bool {
+	for {
+		n := s.refs.Load()
+		if n <= 0 {
+			return false
+		}
+		if s.refs.CompareAndSwap(n, n+1) {
+			return true
+		}
+	}
+}
+
+// Release gives a reference back; the last one frees the memory.
+func (s *Sealed) Release() {
+	if s.refs.Add(-1) != 0 {
+		return
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for key, h := range s.indexes {
+		delete(s.indexes, key)
+		h.release()
+	}
+	for _, v := range s.vectors {
+		_ = v.close() // unmapping our own mapping does not fail
+	}
+	if s.zstd != nil {
+		s.zstd.Close()
+	}
+}
+
+// ApplyDeletes implements Segment.
+func (s *Sealed) ApplyDeletes(d Deletes, behind uint64) int {
+	s.deaths.mu.Lock()
+	defer s.deaths.mu.Unlock()
+	killed := 0
+	for i := range d.Len() {
+		if d.TS[i] <= s.file.minTS || !d.applies(i, behind, s.cfg.Partition) {
+			continue
+		}
+		lo, hi := s.keys.rows(d.Keys, i)
+		for r := lo; r < hi; r++ {
+			if d.concerns(i, s.ts[r]) && s.deaths.kill(r, d.TS[i]) {
+				killed++
+			}
+		}
+	}
+	return killed
+}
+
+// Column implements plan.Source. A vector column shares the segment's memory and is valid as long as it is retained.
+func (s *Sealed) Column(field int64) (*schema.Column, error) {
+	if l := s.columns[field]; l != nil {
+		return l.all()
+	}
+	if v := s.vectors[field]; v != nil {
+		return &schema.Column{Field: field, Type: schema.FloatVector, Dim: v.dim, N: v.n, Valid: v.valid, Vectors: v.data}, nil
+	}
+	if field == schema.TimestampField {
+		return stampColumn(s.ts), nil
+	}
+	return s.addedColumn(field)
+}
+
+// addedColumn makes a field that the files do not have, and keeps it.
+func (s *Sealed) addedColumn(field int64) (*schema.Column, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if c := s.added[field]; c != nil {
+		return c, nil
+	}
+	f := s.schema.Load().FieldByID(field)
+	if f == nil {
+		return nil, errs.New(errs.FieldNotFound, "segment %d has no field %d", s.cfg.ID, field)
+	}
+	c := missing(f, s.Rows())
+	s.added[field] = c
+	s.bytes.Add(columnBytes(c))
+	return c, nil
+}
+
+func stampColumn(ts []uint64) *schema.Column {
+	c := &schema.Column{Field: schema.TimestampField, Type: schema.Int64, N: len(ts), Ints: make([]int64, len(ts))}
+	for i, v := range ts {
+		c.Ints[i] = int64(v)
+	}
+	return c
+}
+
+// Vectors returns the raw vectors of a field, to build or open an index over; valid as long as the segment is retained.
+func (s *Sealed) Vectors(field int64) (index.Rows, error) {
+	if v := s.vectors[field]; v != nil {
+		return v.vectors, nil
+	}
+	return nil, errs.New(errs.FieldNotFound, "segment %d has no vectors of field %d", s.cfg.ID, field)
+}
+
+// Keys implements Segment.
+func (s *Sealed) Keys(rows []uint32) schema.Keys { return gatherKeys(s.keys.keys, rows) }
+
+// Timestamps implements Segment.
+func (s *Sealed) Timestamps(rows []uint32) []uint64 {
+	out := make([]uint64, len(rows))
+	for i, r := range rows {
+		out[i] = s.ts[r]
+	}
+	return out
+}
+
+// Fetch implements Segment.
+func (s *Sealed) Fetch(rows []uint32, fields []int64) (*schema.Batch, error) {
+	if !s.Retain() {
+		return nil, errClosed(s.cfg.ID)
+	}
+	defer s.Release()
+	for _, r := range rows {
+		if int(r) >= s.Rows() {
+			return nil, fmt.Errorf("segment %d has no row %d", s.cfg.ID, r)
+		}
+	}
+	b := &schema.Batch{N: len(rows)}
+	for _, id := range fields {
+		c, err := s.fetchColumn(rows, id)
+		if err != nil {
+			return nil, err
+		}
+		b.Columns = append(b.Columns, c)
+	}
+	return b, nil
+}
+
+func (s *Sealed) fetchColumn(rows []uint32, field int64) (*schema.Column, error) {
+	if l := s.columns[field]; l != nil {
+		return l.some(rows)
+	}
+	if s.vectors[field] != nil {
+		c, err := s.Column(field)
+		if err != nil {
+			return nil, err
+		}
+		return gather(c, rows), nil
+	}
+	if field == schema.TimestampField {
+		return stampColumn(s.Timestamps(rows)), nil
+	}
+	f := s.schema.Load().FieldByID(field)
+	if f == nil {
+		return nil, errs.New(errs.FieldNotFound, "segment %d has no field %d", s.cfg.ID, field)
+	}
+	return missing(f, len(rows)), nil
+}
+
+// everything reports whether every row is visible.
+func (s *Sealed) everything(readTS, expireBelow uint64) bool {
+	return readTS >= s.file.maxTS && expireBelow <= s.file.minTS && s.deaths.first.Load() > min(readTS, math.MaxUint64-1)
 }

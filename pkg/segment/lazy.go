@@ -1,0 +1,102 @@
+package segment
+
+import (
+	"context"
+	"sync"
+	"time"
+	"unsafe"
+
+	"github.com/gyr-db/gyr/pkg/schema"
+)
+
+// loadTimeout bounds the reading of one column at its first use, which has no request's context.
+const loadTimeout = time.Minute
+
+// lazyColumn is a column of a sealed segment that is read at its first use. Columns of text are kept compressed until
+// somebody needs all rows.
+type lazyColumn struct {
+	seg  *Sealed
+	meta *columnMeta
+	mu   sync.Mutex     // guards what follows; held while reading
+	full *schema.Column // every row, decoded
+	text *text          // compressed; nil once full is there
+}
+
+// all returns the column with all rows.
+func (l *lazyColumn) all() (*schema.Column, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.full != nil {
+		return l.full, nil
+	}
+	if l.text != nil {
+		c := &schema.Column{Field: l.meta.Field, Type: l.meta.Type, Elem: l.meta.Elem, N: l.seg.Rows(), Valid: l.text.valid}
+		if err := l.text.fill(c); err != nil {
+			return nil, err
+		}
+		l.seg.bytes.Add(columnBytes(c) - l.text.bytes())
+		l.full, l.text = c, nil
+		return c, nil
+	}
+	ctx, cancel := context.WithTimeout(l.seg.ctx, loadTimeout)
+	defer cancel()
+	c, err := l.seg.file.decodeColumn(ctx, l.meta, l.seg.zstd)
+	if err != nil {
+		return nil, err
+	}
+	l.seg.bytes.Add(columnBytes(c))
+	l.full = c
+	return c, nil
+}
+
+// some returns the given rows.
+func (l *lazyColumn) some(rows []uint32) (*schema.Column, error) {
+	if !isText(l.meta.Type) || len(rows) > l.seg.Rows()/8 {
+		c, err := l.all()
+		if err != nil {
+			return nil, err
+		}
+		return gather(c, rows), nil
+	}
+	l.mu.Lock()
+	full, t := l.full, l.text
+	if full == nil && t == nil {
+		ctx, cancel := context.WithTimeout(l.seg.ctx, loadTimeout)
+		defer cancel()
+		var err error
+		if t, err = l.seg.file.openText(ctx, l.meta, l.seg.zstd); err != nil {
+			l.mu.Unlock()
+			return nil, err
+		}
+		l.text = t
+		l.seg.bytes.Add(t.bytes())
+	}
+	l.mu.Unlock()
+	if full != nil {
+		return gather(full, rows), nil
+	}
+	return t.gather(rows)
+}
+
+func gather(c *schema.Column, rows []uint32) *schema.Column {
+	ints := make([]int, len(rows))
+	for i, r := range rows {
+		ints[i] = int(r)
+	}
+	return c.Gather(ints)
+}
+
+// columnBytes is roughly the memory that a column holds.
+func columnBytes(c *schema.Column) int64 {
+	n := int64(len(c.Valid) + len(c.Bools) + 8*len(c.Ints) + 4*len(c.Floats) + 8*len(c.Doubles) + 4*len(c.Vectors))
+	for _, s := range c.Strings {
+		n += int64(len(s)) + 16
+	}
+	for _, b := range c.Bytes {
+		n += int64(len(b)) + 24
+	}
+	for i := range c.Arrays {
+		n += int64(unsafe.Sizeof(c.Arrays[i])) + columnBytes(&c.Arrays[i])
+	}
+	return n
+}

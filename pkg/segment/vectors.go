@@ -1,0 +1,170 @@
+package segment
+
+import (
+	"context"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"io"
+	"unsafe"
+
+	"golang.org/x/sync/errgroup"
+	"golang.org/x/sys/unix"
+
+	"github.com/gyr-db/gyr/pkg/objstore"
+)
+
+// vectors are a segment's raw vectors of one field, outside the Go heap so that the garbage collector neither counts
+// nor scans them. Rows without a vector hold zeros. It is an index.Rows.
+type vectors struct {
+	mem  []byte // the mapping; nil when there are no rows
+	data []float32
+	n    int
+	dim  int
+}
+
+const hugePage = 2 << 20
+
+func allocVectors(n, dim int) (*vectors, error) {
+	v := &vectors{n: n, dim: dim}
+	size := n * dim * 4
+	if size == 0 {
+		return v, nil
+	}
+	mem, err := unix.Mmap(-1, 0, size, unix.PROT_READ|unix.PROT_WRITE, unix.MAP_ANON|unix.MAP_PRIVATE)
+	if err != nil {
+		return nil, fmt.Errorf("map %d bytes for vectors: %w", size, err)
+	}
+	if size >= hugePage {
+		_ = unix.Madvise(mem, unix.MADV_HUGEPAGE) // an optimisation that a kernel may refuse
+	}
+	v.mem = mem
+	v.data = unsafe.Slice((*float32)(unsafe.Pointer(&mem[0])), n*dim)
+	return v, nil
+}
+
+// Len returns the number of rows.
+func (v *vectors) Len() int { return v.n }
+
+// Dim returns the number of floats per vector.
+func (v *vectors) Dim() int { return v.dim }
+
+// Vector returns row i; valid as long as the segment is retained.
+func (v *vectors) Vector(i int) []float32 { return v.data[i*v.dim : (i+1)*v.dim : (i+1)*v.dim] }
+
+func (v *vectors) bytes() int64 { return int64(len(v.mem)) }
+
+func (v *vectors) close() error {
+	if v.mem == nil {
+		return nil
+	}
+	mem := v.mem
+	v.mem, v.data = nil, nil
+	return unix.Munmap(mem)
+}
+
+func parseVectorPages(name string, raw []byte, rows, dim int, valid []bool) ([]vectorPage, error) {
+	if len(raw)%vectorPageSize != 0 {
+		return nil, corrupt(name, "vector pages of %d bytes", len(raw))
+	}
+	le := binary.LittleEndian
+	var out []vectorPage
+	next := int64(0)
+	for ; len(raw) > 0; raw = raw[vectorPageSize:] {
+		p := vectorPage{FirstRow: le.Uint32(raw), Values: le.Uint32(raw[4:]), Offset: le.Uint64(raw[8:]), CRC: le.Uint32(raw[16:])}
+		if int64(p.FirstRow) < next || int64(p.FirstRow) >= int64(rows) || p.Offset > 1<<50 || (next == 0) != (p.FirstRow == 0 && len(out) == 0) {
+			return nil, corrupt(name, "vector pages do not follow each other")
+		}
+		next = int64(p.FirstRow) + 1
+		out = append(out, p)
+	}
+	if (len(out) == 0) != (rows == 0) {
+		return nil, corrupt(name, "no vector pages")
+	}
+	for i, p := range out {
+		if int(p.Values) != countValid(valid, int64(p.FirstRow), pageEnd(out, i, rows)) {
+			return nil, corrupt(name, "vector page %d has %d values", i, p.Values)
+		}
+	}
+	return out, nil
+}
+
+func pageEnd(pages []vectorPage, i, rows int) int64 {
+	if i+1 < len(pages) {
+		return int64(pages[i+1].FirstRow)
+	}
+	return int64(rows)
+}
+
+const (
+	vectorRead    = 8 << 20  // bytes asked for at once
+	vectorReaders = 4        // requests in flight
+	maxGap        = 64 << 10 // bytes between pages that are read rather than skipped
+)
+
+// loadVectors reads all vectors of a field from the Parquet file by offset. Pages are checked, never decoded.
+func loadVectors(ctx context.Context, store objstore.Store, name string, pages []vectorPage, rows, dim int, valid []bool) (*vectors, error) {
+	v, err := allocVectors(rows, dim)
+	if err != nil {
+		return nil, err
+	}
+	g, gctx := errgroup.WithContext(ctx)
+	g.SetLimit(vectorReaders)
+	for lo := 0; lo < len(pages); {
+		hi := lo + 1
+		for hi < len(pages) && adjoin(&pages[lo], &pages[hi-1], &pages[hi], dim) {
+			hi++
+		}
+		from, to := lo, hi
+		g.Go(func() error { return v.load(gctx, store, name, pages, from, to, valid) })
+		lo = hi
+	}
+	if err := g.Wait(); err != nil {
+		return nil, errors.Join(err, v.close())
+	}
+	return v, nil
+}
+
+// adjoin reports whether next is worth reading together with the pages from first to last.
+func adjoin(first, last, next *vectorPage, dim int) bool {
+	gap := int64(next.Offset) - last.end(dim)
+	return gap >= 0 && gap <= maxGap && next.end(dim)-int64(first.Offset) <= vectorRead
+}
+
+func (p *vectorPage) end(dim int) int64 { return int64(p.Offset) + int64(p.Values)*int64(dim)*4 }
+
+// load reads pages lo to hi with one request.
+func (v *vectors) load(ctx context.Context, store objstore.Store, name string, pages []vectorPage, lo, hi int, valid []bool) error {
+	start := int64(pages[lo].Offset)
+	buf := make([]byte, pages[hi-1].end(v.dim)-start)
+	_, err := store.ReadAt(ctx, name, buf, start)
+	if errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, io.EOF) {
+		return corrupt(name, "file ends before %d", start+int64(len(buf)))
+	}
+	if err != nil {
+		return fmt.Errorf("read %s: %w", name, err)
+	}
+	for i := lo; i < hi; i++ {
+		p := &pages[i]
+		raw := buf[int64(p.Offset)-start : p.end(v.dim)-start]
+		if got := checksum(raw); got != p.CRC {
+			return corrupt(name, "vectors at %d: checksum %08x, computed %08x", p.Offset, p.CRC, got)
+		}
+		v.place(raw, int(p.FirstRow), int(pageEnd(pages, i, v.n)), valid)
+	}
+	return nil
+}
+
+func (v *vectors) place(raw []byte, lo, hi int, valid []bool) {
+	size := v.dim * 4
+	if valid == nil {
+		copy(v.mem[lo*size:hi*size], raw)
+		return
+	}
+	for r := lo; r < hi; r++ {
+		if valid[r] {
+			copy(v.mem[r*size:], raw[:size])
+			raw = raw[size:]
+		}
+	}
+}
