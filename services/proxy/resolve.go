@@ -1,0 +1,87 @@
+package proxy
+
+import (
+	"context"
+
+	"github.com/gyr-db/gyr/pkg/catalog"
+	"github.com/gyr-db/gyr/pkg/errs"
+	"github.com/gyr-db/gyr/pkg/rpc/pb"
+)
+
+// database reports whether a database exists.
+func (p *Proxy) database(db string) (*catalog.Database, error) {
+	d := p.deps.Cache.Database(db)
+	if d == nil {
+		return nil, databaseNotFound(db)
+	}
+	return d, nil
+}
+
+// collection finds a collection by its name or an alias.
+func (p *Proxy) collection(db, name string) (*catalog.Collection, error) {
+	if _, err := p.database(db); err != nil {
+		return nil, err
+	}
+	if name == "" {
+		return nil, errs.Invalid("Invalid collection name: %s. the collection name should not be empty", name)
+	}
+	c := p.deps.Cache.Collection(db, name)
+	if c == nil {
+		return nil, collectionNotFound(db, name)
+	}
+	return c, nil
+}
+
+// partition finds a partition of a collection.
+func partition(c *catalog.Collection, name string) (*catalog.Partition, error) {
+	for i := range c.Partitions {
+		if part := &c.Partitions[i]; part.Name == name && part.State != catalog.Dropping {
+			return part, nil
+		}
+	}
+	return nil, partitionNotFound(name)
+}
+
+// partitionIDs translates names; none are all, which is an empty list.
+func partitionIDs(c *catalog.Collection, names []string) ([]int64, error) {
+	var out []int64
+	seen := map[int64]bool{}
+	for _, name := range names {
+		part, err := partition(c, name)
+		if err != nil {
+			return nil, err
+		}
+		if !seen[part.ID] {
+			seen[part.ID] = true
+			out = append(out, part.ID)
+		}
+	}
+	return out, nil
+}
+
+// partitionKeyField returns the partition key, or nil.
+func partitionKeyField(c *catalog.Collection) int64 {
+	for i := range c.Schema.Fields {
+		if c.Schema.Fields[i].PartitionKey {
+			return c.Schema.Fields[i].ID
+		}
+	}
+	return 0
+}
+
+func refuseNamedPartitions(c *catalog.Collection, names int) error {
+	if names > 0 && partitionKeyField(c) != 0 {
+		return errs.Invalid("not support manually specifying the partition names if partition key mode is used")
+	}
+	return nil
+}
+
+// changed waits until this proxy shows a change of the catalog that was answered.
+func (p *Proxy) changed(ctx context.Context, ack *pb.Ack, err error) error {
+	if err != nil {
+		return err
+	}
+	return p.deps.Cache.WaitRevision(ctx, ack.Revision)
+}
+
+func ref(db, name string) *pb.CollectionRef { return &pb.CollectionRef{Db: db, Name: name} }
