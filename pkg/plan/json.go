@@ -198,14 +198,14 @@ func (v *Value) jsonArith(a *Arith) bool {
 		return false
 	}
 	if v.Kind == KindInt && a.Value.Kind == KindInt {
-		i, ok := intArith(a.Op, v.Int, a.Value.Int)
+		i, ok := IntArith(a.Op, v.Int, a.Value.Int)
 		*v = IntValue(i)
 		return ok
 	}
 	if a.Op == Mod {
 		return false
 	}
-	*v = FloatValue(floatArith(a.Op, v.AsFloat(), a.Value.AsFloat()))
+	*v = FloatValue(FloatArith(a.Op, v.AsFloat(), a.Value.AsFloat()))
 	return true
 }
 

@@ -167,7 +167,7 @@ func compileArith(n *Compare) exec {
 		if v.typ.IsInt() {
 			res := e.ints.get(e.n)
 			for i, x := range v.ints {
-				y, ok := intArith(a.Op, x, a.Value.Int)
+				y, ok := IntArith(a.Op, x, a.Value.Int)
 				res[i] = y
 				if !ok {
 					e.forget(v, i)
@@ -179,10 +179,10 @@ func compileArith(n *Compare) exec {
 		}
 		res := e.double.get(e.n)
 		for i, x := range v.floats {
-			res[i] = floatArith(a.Op, float64(x), a.Value.Float)
+			res[i] = FloatArith(a.Op, float64(x), a.Value.Float)
 		}
 		for i, x := range v.double {
-			res[i] = floatArith(a.Op, x, a.Value.Float)
+			res[i] = FloatArith(a.Op, x, a.Value.Float)
 		}
 		compareBits(res, op, c.Float, out)
 		e.double.put(res)
@@ -198,8 +198,8 @@ func (e *env) forget(v *vec, i int) {
 	v.known.Remove(i)
 }
 
-// intArith returns x op y, and whether it fits in 64 bits. y is not zero for Div and Mod.
-func intArith(op ArithOp, x, y int64) (int64, bool) {
+// IntArith returns x op y, and whether it fits in 64 bits. y is not zero for Div and Mod.
+func IntArith(op ArithOp, x, y int64) (int64, bool) {
 	switch op {
 	case Add:
 		s := x + y
@@ -220,7 +220,8 @@ func intArith(op ArithOp, x, y int64) (int64, bool) {
 	return x % y, true
 }
 
-func floatArith(op ArithOp, x, y float64) float64 {
+// FloatArith returns x op y for an operator other than Mod.
+func FloatArith(op ArithOp, x, y float64) float64 {
 	switch op {
 	case Add:
 		return x + y

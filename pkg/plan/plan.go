@@ -14,6 +14,7 @@ package plan
 import (
 	"crypto/sha256"
 	"slices"
+	"sync"
 
 	"github.com/gyr-db/gyr/pkg/bitset"
 	"github.com/gyr-db/gyr/pkg/schema"
@@ -33,6 +34,7 @@ type Plan struct {
 	root   Node
 	prog   exec
 	fields []fieldUse
+	key    func() string
 }
 
 // fieldUse is a column that a plan reads and the type that it was parsed against.
@@ -49,6 +51,10 @@ func New(root Node) (*Plan, error) {
 		return nil, err
 	}
 	p := &Plan{root: root, prog: compile(root)}
+	p.key = sync.OnceValue(func() string {
+		sum := sha256.Sum256(p.Encode())
+		return string(sum[:])
+	})
 	for _, f := range c.fields {
 		p.fields = append(p.fields, f)
 	}
@@ -85,10 +91,7 @@ func (p *Plan) IsTrue() bool {
 
 // Key identifies the plan among all plans: equal trees have equal keys, different ones different keys. It is not
 // printable.
-func (p *Plan) Key() string {
-	sum := sha256.Sum256(p.Encode())
-	return string(sum[:])
-}
+func (p *Plan) Key() string { return p.key() }
 
 // String renders the tree for logs, fields as f<id>, long lists cut.
 func (p *Plan) String() string { return render(p.root) }
