@@ -61,7 +61,7 @@ func (c *chunk) add(s *schema.Schema, rows Rows, lo, hi int, position uint64) {
 func appendRange(dst, src *schema.Column, lo, hi int) {
 	part := src.Slice(lo, hi)
 	if part.Valid != nil && dst.Valid == nil {
-		dst.Valid = allTrue(nil, dst.N)
+		dst.Valid = allTrue(make([]bool, 0, dst.N+hi-lo), dst.N)
 	}
 	if dst.Valid != nil {
 		if part.Valid != nil {

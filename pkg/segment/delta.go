@@ -110,7 +110,7 @@ func decodeDelta(path string, raw []byte) (Deletes, error) {
 	if size > maxDelta || size < uint64(n)*32 {
 		return d, corrupt(path, "header out of range")
 	}
-	z, err := zstd.NewReader(nil, zstd.WithDecoderConcurrency(1), zstd.WithDecoderMaxMemory(max(size, 1)))
+	z, err := zstd.NewReader(nil, zstd.WithDecoderConcurrency(1), zstd.WithDecoderMaxMemory(max(size, 1<<20)))
 	if err != nil {
 		return d, err
 	}

@@ -49,9 +49,9 @@ func (l *lazyColumn) all() (*schema.Column, error) {
 	return c, nil
 }
 
-// some returns the given rows.
-func (l *lazyColumn) some(rows []uint32) (*schema.Column, error) {
-	if !isText(l.meta.Type) || len(rows) > l.seg.Rows()/8 {
+// some returns the given rows. When these are more than limit, a column of text is decoded as a whole and kept.
+func (l *lazyColumn) some(rows []uint32, limit int) (*schema.Column, error) {
+	if !isText(l.meta.Type) || len(rows) > limit {
 		c, err := l.all()
 		if err != nil {
 			return nil, err

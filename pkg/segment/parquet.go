@@ -23,12 +23,11 @@ import (
 //
 // Key-value metadata: gyr.format, gyr.schema (JSON), gyr.schema_version, gyr.primary_key, gyr.sorted_by.
 const (
-	parquetFormat  = "1"
-	parquetPage    = 1 << 20
-	rowGroupBytes  = 64 << 20
-	maxRowGroup    = 128 << 10
-	minRowGroup    = 1 << 10
-	zstdLevelWrite = 1 // of parquet-go's codec: the fastest
+	parquetFormat = "1"
+	parquetPage   = 1 << 20
+	rowGroupBytes = 64 << 20
+	maxRowGroup   = 128 << 10
+	minRowGroup   = 1 << 10
 )
 
 // group is a Parquet group whose fields keep the order they are given in.
@@ -138,7 +137,7 @@ func newParquetWriter(out io.Writer, s *schema.Schema, dead bool) (*parquetWrite
 	pk := s.PrimaryKey().Name
 	opts := []parquet.WriterOption{
 		ps,
-		parquet.CreatedBy("gyr", "1", ""),
+		parquet.CreatedBy("gyr", parquetFormat, "segment"),
 		parquet.PageBufferSize(parquetPage),
 		parquet.DataPageVersion(1),
 		parquet.DataPageStatistics(false),

@@ -25,6 +25,9 @@ type SealedConfig struct {
 	Dir string
 	// Schema is the collection's current one. It may have fields that the files were written without.
 	Schema *schema.Schema
+	// NoVectors leaves vectors in the bucket: Search and Vectors are refused, Fetch reads the pages that it needs. For
+	// compaction and for tools.
+	NoVectors bool
 	// BitmapBytes bounds the cache of filter bitmaps; 0 means 4 MiB.
 	BitmapBytes int64
 }
@@ -56,10 +59,12 @@ type Sealed struct {
 	indexes map[indexKey]*indexHandle // by field, and flat ones by field and metric
 }
 
-// vectorField is a vector column in memory.
+// vectorField is a vector column.
 type vectorField struct {
-	*vectors
-	valid []bool // nil: every row has a vector
+	*vectors // nil with NoVectors
+	dim      int
+	valid    []bool // nil: every row has a vector
+	pages    []vectorPage
 }
 
 // OpenSealed opens a segment's files. Keys, timestamps and vectors are read now, other columns at first use.
@@ -120,7 +125,7 @@ func (s *Sealed) openMeta(ctx context.Context) error {
 			if m.Dim <= 0 || m.Dim > 1<<16 || m.Type != schema.FloatVector {
 				return corrupt(s.file.name, "field %d has dimension %d", m.Field, m.Dim)
 			}
-			s.vectors[m.Field] = &vectorField{vectors: &vectors{dim: m.Dim}}
+			s.vectors[m.Field] = &vectorField{dim: m.Dim}
 		}
 		s.columns[m.Field] = &lazyColumn{seg: s, meta: m}
 	}
@@ -192,15 +197,20 @@ func (s *Sealed) openVectors(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		loaded, err := loadVectors(ctx, s.store, s.cfg.Dir+"/"+ParquetName, pages, s.file.rows, m.Dim, valid)
-		if err != nil {
+		v.valid, v.pages = valid, pages
+		s.bytes.Add(int64(len(valid)))
+		if s.cfg.NoVectors {
+			continue
+		}
+		if v.vectors, err = loadVectors(ctx, s.store, s.parquetName(), pages, s.file.rows, m.Dim, valid); err != nil {
 			return err
 		}
-		v.vectors, v.valid = loaded, valid
-		s.bytes.Add(loaded.bytes() + int64(len(valid)))
+		s.bytes.Add(v.bytes())
 	}
 	return nil
 }
+
+func (s *Sealed) parquetName() string { return s.cfg.Dir + "/" + ParquetName }
 
 // ID is the segment's number.
 func (s *Sealed) ID() int64 { return s.cfg.ID }
@@ -267,7 +277,9 @@ func (s *Sealed) Release() {
 		h.release()
 	}
 	for _, v := range s.vectors {
-		_ = v.close() // unmapping our own mapping does not fail
+		if v.vectors != nil {
+			_ = v.close() // unmapping our own mapping does not fail
+		}
 	}
 	if s.zstd != nil {
 		s.zstd.Close()
@@ -299,6 +311,9 @@ func (s *Sealed) Column(field int64) (*schema.Column, error) {
 		return l.all()
 	}
 	if v := s.vectors[field]; v != nil {
+		if v.vectors == nil {
+			return nil, errs.New(errs.FieldNotFound, "segment %d is open without vectors", s.cfg.ID)
+		}
 		return &schema.Column{Field: field, Type: schema.FloatVector, Dim: v.dim, N: v.n, Valid: v.valid, Vectors: v.data}, nil
 	}
 	if field == schema.TimestampField {
@@ -334,7 +349,7 @@ func stampColumn(ts []uint64) *schema.Column {
 
 // Vectors returns the raw vectors of a field, to build or open an index over; valid as long as the segment is retained.
 func (s *Sealed) Vectors(field int64) (index.Rows, error) {
-	if v := s.vectors[field]; v != nil {
+	if v := s.vectors[field]; v != nil && v.vectors != nil {
 		return v.vectors, nil
 	}
 	return nil, errs.New(errs.FieldNotFound, "segment %d has no vectors of field %d", s.cfg.ID, field)
@@ -376,14 +391,10 @@ func (s *Sealed) Fetch(rows []uint32, fields []int64) (*schema.Batch, error) {
 
 func (s *Sealed) fetchColumn(rows []uint32, field int64) (*schema.Column, error) {
 	if l := s.columns[field]; l != nil {
-		return l.some(rows)
+		return l.some(rows, s.Rows()/8)
 	}
-	if s.vectors[field] != nil {
-		c, err := s.Column(field)
-		if err != nil {
-			return nil, err
-		}
-		return gather(c, rows), nil
+	if v := s.vectors[field]; v != nil {
+		return s.fetchVectors(v, field, rows)
 	}
 	if field == schema.TimestampField {
 		return stampColumn(s.Timestamps(rows)), nil
@@ -393,6 +404,32 @@ func (s *Sealed) fetchColumn(rows []uint32, field int64) (*schema.Column, error)
 		return nil, errs.New(errs.FieldNotFound, "segment %d has no field %d", s.cfg.ID, field)
 	}
 	return missing(f, len(rows)), nil
+}
+
+// fetchVectors returns rows of a vector field, from memory or from the bucket.
+func (s *Sealed) fetchVectors(v *vectorField, field int64, rows []uint32) (*schema.Column, error) {
+	if v.vectors != nil {
+		c, err := s.Column(field)
+		if err != nil {
+			return nil, err
+		}
+		return gather(c, rows), nil
+	}
+	ctx, cancel := context.WithTimeout(s.ctx, loadTimeout)
+	defer cancel()
+	c := &schema.Column{Field: field, Type: schema.FloatVector, Dim: v.dim, N: len(rows), Vectors: make([]float32, 0, len(rows)*v.dim)}
+	p := pageReader{store: s.store, name: s.parquetName(), field: v, rows: s.Rows()}
+	for _, r := range rows {
+		vec, err := p.vector(ctx, r)
+		if err != nil {
+			return nil, err
+		}
+		c.Vectors = append(c.Vectors, vec...)
+		if v.valid != nil {
+			c.Valid = append(c.Valid, v.valid[r])
+		}
+	}
+	return c, nil
 }
 
 // everything reports whether every row is visible.

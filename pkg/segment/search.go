@@ -32,6 +32,9 @@ func (s *Sealed) Search(ctx context.Context, spec SearchSpec) (index.Hits, index
 	if v == nil { // a field that came later: no row has a vector
 		return emptyHits(spec.NQ), index.Stats{}, s.checkField(spec.Field)
 	}
+	if v.vectors == nil {
+		return index.Hits{}, index.Stats{}, fmt.Errorf("segment %d is open without vectors", s.cfg.ID)
+	}
 	if err := spec.check(v.dim); err != nil {
 		return index.Hits{}, index.Stats{}, err
 	}

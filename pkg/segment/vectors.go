@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"sort"
 	"unsafe"
 
 	"golang.org/x/sync/errgroup"
@@ -153,6 +154,38 @@ func (v *vectors) load(ctx context.Context, store objstore.Store, name string, p
 		v.place(raw, int(p.FirstRow), int(pageEnd(pages, i, v.n)), valid)
 	}
 	return nil
+}
+
+// pageReader reads single vectors from the bucket, page by page; it keeps the last page.
+type pageReader struct {
+	store objstore.Store
+	name  string
+	field *vectorField
+	rows  int
+	at    int // index+1 of the page held in page
+	page  vectors
+}
+
+func (p *pageReader) vector(ctx context.Context, row uint32) ([]float32, error) {
+	pages := p.field.pages
+	i := sort.Search(len(pages), func(i int) bool { return pages[i].FirstRow > row }) - 1
+	first := int(pages[i].FirstRow)
+	if p.at != i+1 {
+		end := int(pageEnd(pages, i, p.rows))
+		p.page = vectors{n: end - first, dim: p.field.dim, data: make([]float32, (end-first)*p.field.dim)}
+		p.page.mem = bytesOf(p.page.data)
+		one := pages[i]
+		one.FirstRow = 0
+		var valid []bool
+		if p.field.valid != nil {
+			valid = p.field.valid[first:end]
+		}
+		if err := p.page.load(ctx, p.store, p.name, []vectorPage{one}, 0, 1, valid); err != nil {
+			return nil, err
+		}
+		p.at = i + 1
+	}
+	return p.page.Vector(int(row) - first), nil
 }
 
 func (v *vectors) place(raw []byte, lo, hi int, valid []bool) {
