@@ -1,0 +1,298 @@
+package coordinator
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/gyr-db/gyr/pkg/catalog"
+	"github.com/gyr-db/gyr/pkg/meta"
+)
+
+// placer makes the published views follow what place wants. Each shard and replica is handed over by a job of its own,
+// so that one that cannot be made ready holds up no other.
+type placer struct {
+	t     *term
+	wake  chan struct{}
+	calls chan struct{} // bounds the calls of PrepareView under way
+	wg    sync.WaitGroup
+
+	mu        sync.Mutex // guards all below
+	jobs      map[viewID]*job
+	published map[viewID]time.Time // by this leader
+	problems  []string
+}
+
+// viewID names a view apart from its number.
+type viewID struct {
+	collection int64
+	shard      int
+	replica    int
+}
+
+func idOf(v *catalog.View) viewID { return viewID{v.Collection, v.Shard, v.Replica} }
+
+func (id viewID) String() string {
+	return fmt.Sprintf("collection %d shard %d replica %d", id.collection, id.shard, id.replica)
+}
+
+// maxPrepareCalls bounds the calls of PrepareView under way.
+const maxPrepareCalls = 128
+
+func newPlacer(t *term) *placer {
+	return &placer{
+		t: t, wake: make(chan struct{}, 1), calls: make(chan struct{}, maxPrepareCalls),
+		jobs: map[viewID]*job{}, published: map[viewID]time.Time{},
+	}
+}
+
+// run looks at the placement whenever the catalog changes or a job ends, until ctx ends.
+func (p *placer) run(ctx context.Context) error {
+	changed, cancel := p.t.c.deps.Cache.Subscribe()
+	defer cancel()
+	defer p.wg.Wait()
+	timer := time.NewTimer(0)
+	defer timer.Stop()
+	for {
+		select {
+		case <-changed:
+		case <-p.wake:
+		case <-timer.C:
+		case <-ctx.Done():
+			return nil
+		}
+		sleep(ctx, p.t.c.cfg.Placement.Settle)
+		p.look(ctx)
+		if err := p.dropOrphans(ctx); err != nil && ctx.Err() == nil {
+			p.t.log.Warn("coordinator: remove views that nobody wants", "error", err)
+		}
+		timer.Reset(p.t.c.cfg.Placement.Interval)
+	}
+}
+
+// poke asks for another look.
+func (p *placer) poke() {
+	select {
+	case p.wake <- struct{}{}:
+	default:
+	}
+}
+
+// look plans once and starts, replaces or ends jobs.
+func (p *placer) look(ctx context.Context) {
+	wanted, problems := place(p.input())
+	byID := make(map[viewID]*catalog.View, len(wanted))
+	for i := range wanted {
+		byID[idOf(&wanted[i])] = &wanted[i]
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.problems = problems
+	for id, j := range p.jobs {
+		p.review(j, byID[id])
+	}
+	for i := range wanted {
+		v := &wanted[i]
+		if p.jobs[idOf(v)] == nil && ctx.Err() == nil && p.worthwhile(v) {
+			p.start(ctx, v)
+		}
+	}
+	for id := range p.published {
+		if byID[id] == nil {
+			delete(p.published, id)
+		}
+	}
+	p.t.c.met.waiting.Set(float64(len(p.jobs)))
+}
+
+// review ends a job that can no longer succeed, or that takes too long while something else is wanted by now. Otherwise
+// it may finish: stopping each job at each new segment would starve the shard.
+func (p *placer) review(j *job, wanted *catalog.View) {
+	cache := p.t.c.deps.Cache
+	why := obsolete(j.view, cache.CollectionByID(j.view.Collection), cache.Shard(j.view.Collection, j.view.Shard), p.alive)
+	if why == "" && time.Since(j.began) > p.t.c.cfg.Placement.StuckAfter && wanted != nil && !sameServing(j.view, wanted) {
+		why = "something else is wanted by now"
+	}
+	if why != "" {
+		j.cancel(errors.New(why))
+	}
+}
+
+// dropOrphans removes the views of replicas that are not wanted any more. A release removes its views by itself.
+func (p *placer) dropOrphans(ctx context.Context) error {
+	cache := p.t.c.deps.Cache
+	for _, coll := range cache.AllCollections() {
+		for _, v := range cache.Views(coll.ID) {
+			collKey, key := catalog.CollectionKey(coll.ID), catalog.ViewKey(coll.ID, v.Shard, v.Replica)
+			// Revisions before records: a record that is newer than its revision fails the compare, never passes it.
+			cmps := []meta.Compare{{Key: collKey, ModRev: cache.ModRev(collKey)}, {Key: key, ModRev: cache.ModRev(key)}}
+			now := cache.CollectionByID(coll.ID)
+			if now == nil || now.Load != nil && v.Replica < max(now.Load.Replicas, 1) {
+				continue
+			}
+			if _, err := p.t.commit(ctx, cmps, []meta.Op{{Key: key, Delete: true}}); err != nil && !errors.Is(err, errConflict) {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// worthwhile reports whether a wanted view differs enough from the published one. mu is held.
+func (p *placer) worthwhile(v *catalog.View) bool {
+	cur := p.t.c.deps.Cache.View(v.Collection, v.Shard, v.Replica)
+	if cur == nil || !sameServing(cur, v) {
+		return true
+	}
+	if v.From == cur.From {
+		return false
+	}
+	at, ok := p.published[idOf(v)]
+	if !ok {
+		p.published[idOf(v)] = time.Now() // published by a former leader: count from now
+		return false
+	}
+	return time.Since(at) > p.t.c.cfg.Placement.AdvanceAfter
+}
+
+func (p *placer) alive(n catalog.NodeID) bool {
+	return p.t.c.deps.Cache.Node(catalog.RoleQueryNode, n) != nil
+}
+
+// input reads what place needs from the cache.
+func (p *placer) input() placeInput {
+	cache := p.t.c.deps.Cache
+	in := placeInput{Slack: p.t.c.cfg.Placement.Slack}
+	for _, n := range p.t.c.nodesOf(catalog.RoleQueryNode) {
+		in.Nodes = append(in.Nodes, placeNode{ID: n.ID, Draining: n.Draining})
+	}
+	for _, coll := range cache.AllCollections() {
+		if coll.State == catalog.Dropping || coll.Load == nil {
+			continue
+		}
+		for i := range coll.ShardLogs {
+			if s, ok := p.shardInput(coll, i); ok {
+				in.Shards = append(in.Shards, s)
+			}
+		}
+	}
+	return in
+}
+
+func (p *placer) shardInput(coll *catalog.Collection, i int) (placeShard, bool) {
+	cache := p.t.c.deps.Cache
+	// The marks first: everything up to their checkpoint is in the manifest as it was then, and so in any later one.
+	marks := cache.Marks(coll.ShardLogs[i])
+	shard := cache.Shard(coll.ID, i)
+	if shard == nil {
+		return placeShard{}, false
+	}
+	s := placeShard{
+		Collection: coll.ID, Shard: i, Log: coll.ShardLogs[i], Replicas: max(coll.Load.Replicas, 1),
+		Partitions: coll.Load.Partitions, From: shard.Checkpoint, MinReadTS: shard.Horizon, Current: map[int]*catalog.View{},
+	}
+	if marks != nil {
+		s.From = max(s.From, marks.Checkpoint)
+	}
+	for _, seg := range shard.Segments {
+		if !loaded(coll, seg.Partition) {
+			continue
+		}
+		bytes := max(seg.Bytes, 1)
+		for _, x := range seg.Indexes {
+			bytes += x.Bytes
+		}
+		s.Segments = append(s.Segments, placeSegment{ID: seg.ID, Bytes: bytes})
+	}
+	for r := range s.Replicas {
+		if v := cache.View(coll.ID, i, r); v != nil {
+			s.Current[r] = v
+		}
+	}
+	return s, true
+}
+
+// loaded reports whether a partition of a collection is to be served.
+func loaded(coll *catalog.Collection, partition int64) bool {
+	if coll.Load == nil {
+		return false
+	}
+	if coll.Load.Partitions != nil {
+		return slices.Contains(coll.Load.Partitions, partition)
+	}
+	return slices.ContainsFunc(coll.Partitions, func(p catalog.Partition) bool {
+		return p.ID == partition && p.State != catalog.Dropping
+	})
+}
+
+// start begins a job. mu is held.
+func (p *placer) start(ctx context.Context, v *catalog.View) {
+	jobCtx, cancel := context.WithCancelCause(ctx)
+	j := &job{p: p, view: v, began: time.Now(), cancel: cancel, waiting: map[catalog.NodeID]string{}, progress: map[catalog.NodeID]float32{}}
+	p.jobs[idOf(v)] = j
+	p.wg.Go(func() {
+		defer cancel(nil)
+		err := j.run(jobCtx)
+		p.done(j, err)
+	})
+}
+
+func (p *placer) done(j *job, err error) {
+	id := idOf(j.view)
+	p.mu.Lock()
+	if p.jobs[id] == j {
+		delete(p.jobs, id)
+	}
+	if err == nil {
+		p.published[id] = time.Now()
+	}
+	p.mu.Unlock()
+	if err == nil {
+		p.t.c.met.views.Inc()
+		p.t.log.Info("coordinator: view published", "view", id.String(), "number", j.view.Number,
+			"leader", j.view.Leader, "segments", len(j.view.Segments), "took", time.Since(j.began))
+	} else {
+		p.t.log.Info("coordinator: view given up", "view", id.String(), "reason", err)
+	}
+	p.poke()
+}
+
+// state is how far a shard and replica that is not served as wanted is: 0 to 1, and what it waits for.
+func (p *placer) state(id viewID) (float32, string) {
+	p.mu.Lock()
+	j, problems := p.jobs[id], p.problems
+	p.mu.Unlock()
+	if j != nil {
+		return j.state()
+	}
+	if len(problems) > 0 {
+		return 0, problems[0]
+	}
+	return 0, ""
+}
+
+// stuck are the preparations that take too long, in words.
+func (p *placer) stuck() []string {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	out := slices.Clone(p.problems)
+	for _, j := range p.jobs {
+		if time.Since(j.began) > p.t.c.cfg.Placement.StuckAfter {
+			_, why := j.state()
+			out = append(out, fmt.Sprintf("%s: the next view is not ready after %s: %s", idOf(j.view), time.Since(j.began).Round(time.Second), why))
+		}
+	}
+	slices.Sort(out)
+	return out
+}
+
+// preparing are the views under way.
+func (p *placer) preparing() []*job {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return slices.Collect(maps.Values(p.jobs))
+}
