@@ -21,7 +21,7 @@ func (n *Node) buildIndex(ctx context.Context, t *catalog.Task, p *progress) (*c
 	if field == nil {
 		return nil, fmt.Errorf("index task %d: the schema has no field %d", t.ID, t.Index.FieldID)
 	}
-	seg, err := n.open(ctx, t, &t.Sources[0])
+	seg, err := n.open(ctx, t, &t.Sources[0], true)
 	if err != nil {
 		return nil, err
 	}
@@ -42,8 +42,8 @@ func (n *Node) buildIndex(ctx context.Context, t *catalog.Task, p *progress) (*c
 	return &catalog.TaskResult{Index: &catalog.SegmentIndex{IndexID: t.Index.ID, FieldID: field.ID, Path: path, Bytes: file.Size()}}, nil
 }
 
-func (n *Node) open(ctx context.Context, t *catalog.Task, s *catalog.Segment) (*segment.Sealed, error) {
-	seg, err := segment.OpenSealed(ctx, n.deps.Objects, segment.SealedConfig{ID: s.ID, Partition: s.Partition, Dir: s.Dir, Schema: &t.Schema})
+func (n *Node) open(ctx context.Context, t *catalog.Task, s *catalog.Segment, vectors bool) (*segment.Sealed, error) {
+	seg, err := segment.OpenSealed(ctx, n.deps.Objects, segment.SealedConfig{ID: s.ID, Partition: s.Partition, Dir: s.Dir, Schema: &t.Schema, NoVectors: !vectors})
 	if err != nil {
 		return nil, fmt.Errorf("open segment %d: %w", s.ID, err)
 	}

@@ -26,7 +26,7 @@ func (n *Node) compact(ctx context.Context, t *catalog.Task, p *progress) (*cata
 		}
 	}()
 	for i := range t.Sources {
-		s, err := n.open(ctx, t, &t.Sources[i])
+		s, err := n.open(ctx, t, &t.Sources[i], false)
 		if err != nil {
 			return nil, err
 		}
@@ -36,8 +36,8 @@ func (n *Node) compact(ctx context.Context, t *catalog.Task, p *progress) (*cata
 		}
 		p.set(0.5 * float32(i+1) / float32(len(t.Sources)))
 	}
-	drop := func(_, dead uint64) bool { return dead != 0 && dead <= t.Horizon }
-	info, err := segment.Merge(ctx, n.deps.Objects, t.Dir, &t.Schema, sources, drop)
+	info, _, err := segment.Merge(ctx, n.deps.Objects, segment.MergeConfig{Dir: t.Dir, Schema: &t.Schema, Sources: sources,
+		Drop: func(_, dead uint64) bool { return dead != 0 && dead <= t.Horizon }})
 	if err != nil {
 		return nil, fmt.Errorf("merge %d segments: %w", len(sources), err)
 	}

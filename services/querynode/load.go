@@ -286,13 +286,15 @@ func (n *Node) joinShard(ctx context.Context, id shardID, from mq.Position) (*sh
 		s = newShard(id, m.Log, &c.Schema, from)
 		n.open[id] = s
 		n.mu.Unlock()
-		err := t.join(ctx, s, from)
+		start, err := n.startOf(ctx, t, id, from)
 		if err != nil {
 			n.mu.Lock()
 			delete(n.open, id)
 			n.mu.Unlock()
+			return nil, nil, err
 		}
-		return s, t, err
+		t.join(s, start)
+		return s, t, nil
 	}
 	n.mu.Unlock()
 	if joined := s.joined(); joined > from {

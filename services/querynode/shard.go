@@ -64,40 +64,62 @@ func (s *shard) joined() mq.Position {
 	return s.gens[0].from
 }
 
-// apply adds the shard's records of one accepted entry.
-func (s *shard) apply(pos mq.Position, records []wal.Record) error {
-	var deletes segment.Deletes
-	for i := range records {
-		r := &records[i]
-		if err := s.applyRows(pos, r); err != nil {
-			return err
-		}
-		if err := collectDeletes(&deletes, pos, r); err != nil {
-			return err
-		}
-		if r.Kind == wal.Seal {
-			s.seal(pos)
-		}
-	}
-	if len(deletes.TS) > 0 {
-		s.applyDeletes(deletes)
-	}
-	return nil
+// change is one accepted entry's records of a shard, decoded.
+type change struct {
+	rows    []partRows
+	deletes segment.Deletes
+	seal    bool
 }
 
-func (s *shard) applyRows(pos mq.Position, r *wal.Record) error {
-	for _, p := range r.Parts {
-		batch, err := schema.DecodeBatch(p.Rows)
-		if err != nil {
+type partRows struct {
+	partition int64
+	rows      segment.Rows
+	afterSeal bool
+}
+
+// decode reads the records before anything is applied: a damaged one leaves the shard as it was.
+func decode(pos mq.Position, records []wal.Record) (change, error) {
+	var c change
+	for i := range records {
+		r := &records[i]
+		for _, p := range r.Parts {
+			batch, err := schema.DecodeBatch(p.Rows)
+			if err != nil {
+				return c, fmt.Errorf("rows of shard %d/%d at position %d: %w", r.Collection, r.Shard, pos, err)
+			}
+			ts := make([]uint64, batch.N)
+			for j := range ts {
+				ts[j] = r.TS
+			}
+			c.rows = append(c.rows, partRows{p.Partition, segment.Rows{Batch: batch, TS: ts}, c.seal})
+		}
+		if err := collectDeletes(&c.deletes, pos, r); err != nil {
+			return c, err
+		}
+		c.seal = c.seal || r.Kind == wal.Seal
+	}
+	return c, nil
+}
+
+// apply adds the shard's records of one accepted entry. Deletes come last: what they kill is decided by timestamps.
+func (s *shard) apply(pos mq.Position, records []wal.Record) error {
+	c, err := decode(pos, records)
+	if err != nil {
+		return err
+	}
+	for _, p := range c.rows {
+		if p.afterSeal {
+			s.seal(pos)
+		}
+		if err := s.growing(p.partition).Append(p.rows, pos); err != nil {
 			return fmt.Errorf("rows of shard %s at position %d: %w", s.id, pos, err)
 		}
-		ts := make([]uint64, batch.N)
-		for i := range ts {
-			ts[i] = r.TS
-		}
-		if err := s.growing(p.Partition).Append(segment.Rows{Batch: batch, TS: ts}, pos); err != nil {
-			return fmt.Errorf("rows of shard %s at position %d: %w", s.id, pos, err)
-		}
+	}
+	if c.seal {
+		s.seal(pos)
+	}
+	if len(c.deletes.TS) > 0 {
+		s.applyDeletes(c.deletes)
 	}
 	return nil
 }

@@ -10,16 +10,16 @@ import (
 
 // Status is what gyr-ctl and metrics show of a query node.
 type Status struct {
-	Node           int64            `json:"node"`
-	Shards         int              `json:"shards"`
-	Views          int              `json:"views"`
-	SealedSegments int              `json:"sealed_segments"`
-	SealedBytes    int64            `json:"sealed_bytes"`
-	SealedRows     int64            `json:"sealed_rows"`
-	GrowingRows    int64            `json:"growing_rows"`
-	GrowingBytes   int64            `json:"growing_bytes"`
-	Applied        map[int]uint64   `json:"applied"`          // by log: position through which it is applied
-	LogErrors      map[int]string   `json:"errors,omitempty"` // by log: why it cannot be read
+	Node           int64          `json:"node"`
+	Shards         int            `json:"shards"`
+	Views          int            `json:"views"`
+	SealedSegments int            `json:"sealed_segments"`
+	SealedBytes    int64          `json:"sealed_bytes"`
+	SealedRows     int64          `json:"sealed_rows"`
+	GrowingRows    int64          `json:"growing_rows"`
+	GrowingBytes   int64          `json:"growing_bytes"`
+	Applied        map[int]uint64 `json:"applied"`          // by log: position through which it is applied
+	LogErrors      map[int]string `json:"errors,omitempty"` // by log: why it cannot be read
 }
 
 // Status returns a summary of what the node holds.

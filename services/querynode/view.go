@@ -8,6 +8,7 @@ import (
 
 	"github.com/gyr-db/gyr/pkg/catalog"
 	"github.com/gyr-db/gyr/pkg/errs"
+	"github.com/gyr-db/gyr/pkg/mq"
 	"github.com/gyr-db/gyr/pkg/rpc/pb"
 )
 
@@ -94,12 +95,31 @@ func (n *Node) prepareParts(ctx context.Context, st *viewState) error {
 		return err
 	}
 	n.waiting(st, "the log to be read to its end")
+	return n.catchUp(ctx, t, s, v.From)
+}
+
+// catchUpPatience bounds the wait for the end of the log. It is a courtesy to the first requests, which wait for their
+// own position anyway: the end may consist of entries that do not count.
+const catchUpPatience = 10 * time.Second
+
+// catchUp waits until the log is applied through from, and for a while until it is applied to its present end.
+func (n *Node) catchUp(ctx context.Context, t *tailer, s *shard, from mq.Position) error {
+	if err := t.waitApplied(ctx, s, from); err != nil {
+		return err
+	}
 	tail, err := t.mq.Tail(ctx)
 	if err != nil {
-		return fmt.Errorf("find the end of log %d: %w", s.log, err)
+		return fmt.Errorf("find the end of log %d: %w", t.number, err)
 	}
-	// Tail may lie one behind the last entry; every entry below it has been applied when the one before it has.
-	return t.waitApplied(ctx, s, max(v.From, t.lastBelow(tail)))
+	if tail == 0 {
+		return nil
+	}
+	patience, cancel := context.WithTimeout(ctx, catchUpPatience)
+	defer cancel()
+	if err := t.waitApplied(patience, s, tail-1); err != nil && patience.Err() == nil {
+		return err
+	}
+	return ctx.Err()
 }
 
 func (n *Node) waiting(st *viewState, what string) {

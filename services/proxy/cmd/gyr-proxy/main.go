@@ -1,0 +1,33 @@
+// Command gyr-proxy serves the public API of a cluster.
+package main
+
+import (
+	"context"
+	"os"
+
+	"google.golang.org/grpc"
+
+	"github.com/gyr-db/gyr/pkg/lifecycle"
+	"github.com/gyr-db/gyr/pkg/rpc/pb"
+	"github.com/gyr-db/gyr/pkg/version"
+	"github.com/gyr-db/gyr/services/process"
+	"github.com/gyr-db/gyr/services/proxy"
+)
+
+func main() {
+	cfg := proxy.DefaultConfig()
+	os.Exit(process.Main(process.Role{
+		Name: "gyr-proxy", Public: true,
+		Defaults: func(s *process.Settings) { s.Listen = "127.0.0.1:19530" },
+		Build: func(_ context.Context, env *process.Env) (*process.Services, error) {
+			cfg.Addr, cfg.Metrics, cfg.Version = env.Addr, env.MetricsAddr, version.String()
+			p, err := proxy.New(cfg, proxy.Deps{Listener: env.Public, Meta: env.Meta, Cache: env.Cache, Peers: env.Peers,
+				Logger: env.Logger, Registerer: env.Registry})
+			if err != nil {
+				return nil, err
+			}
+			return &process.Services{Problem: p.Problem, Parts: []lifecycle.Part{{Name: "proxy", Run: p.Run, Ready: p.Ready}},
+				RegisterInternal: func(s *grpc.Server) { pb.RegisterProxyServer(s, p) }}, nil
+		},
+	}))
+}

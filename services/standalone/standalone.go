@@ -1,0 +1,170 @@
+// Package standalone is all of Gyr's roles in one process: embedded etcd, files on local disk, calls without a network.
+//
+// It composes the same libraries that the cluster's binaries run. It owns the data folder: LOCK, FORMAT, etcd/, log/,
+// objects/.
+package standalone
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"math/rand/v2"
+	"path/filepath"
+
+	"github.com/gyr-db/gyr/pkg/catalog"
+	"github.com/gyr-db/gyr/pkg/config"
+	"github.com/gyr-db/gyr/pkg/lifecycle"
+	"github.com/gyr-db/gyr/pkg/meta/etcd/embedded"
+	"github.com/gyr-db/gyr/pkg/rpc"
+	"github.com/gyr-db/gyr/pkg/version"
+	"github.com/gyr-db/gyr/services/coordinator"
+	"github.com/gyr-db/gyr/services/datanode"
+	"github.com/gyr-db/gyr/services/indexnode"
+	"github.com/gyr-db/gyr/services/process"
+	"github.com/gyr-db/gyr/services/proxy"
+	"github.com/gyr-db/gyr/services/querynode"
+)
+
+// localAddr is the address of every service in this process.
+const localAddr = "local"
+
+// Role returns the standalone role.
+func Role() process.Role {
+	s := &settings{data: datanode.DefaultConfig(), query: querynode.DefaultConfig(), index: indexnode.DefaultConfig(),
+		coord: coordinator.DefaultConfig(), proxy: proxy.DefaultConfig()}
+	s.coord.Logs = 1
+	return process.Role{
+		Name: "gyr-standalone", Public: true,
+		Defaults: func(d *process.Settings) { d.Listen = "127.0.0.1:19530" },
+		Register: s.register,
+		Open:     open,
+		Build:    s.build,
+		Banner:   banner,
+	}
+}
+
+type settings struct {
+	data  datanode.Config
+	query querynode.Config
+	index indexnode.Config
+	coord coordinator.Config
+	proxy proxy.Config
+}
+
+func (s *settings) register(set *config.Set) {
+	set.Int(&s.index.Workers, "indexNode.workers", "index builds and compactions at the same time")
+	set.Duration(&s.query.RetireAfter, "queryNode.retireAfter", "how long an old view is served after a newer one")
+	s.data.Register(set)
+	s.coord.Register(set)
+}
+
+// open makes the folder's etcd, log and objects.
+func open(ctx context.Context, env *process.Env) error {
+	f, err := openFolder(env.Settings.DataDir)
+	if err != nil {
+		return err
+	}
+	env.OnClose(f.Close)
+	env.Settings.DataDir = f.path
+	server, err := embedded.Start(filepath.Join(f.path, "etcd"), env.Logger)
+	if err != nil {
+		return fmt.Errorf("start the catalog's store: %w", err)
+	}
+	env.OnClose(func() error { server.Close(); return nil })
+	store, err := server.Open(ctx, env.Settings.EtcdRoot)
+	if err != nil {
+		return fmt.Errorf("open the catalog's store: %w", err)
+	}
+	env.OnClose(store.Close)
+	env.Meta = store
+	if env.Settings.Storage == "" {
+		env.Settings.Storage = "file://" + filepath.Join(f.path, "objects")
+	}
+	if env.Settings.MQ == "" {
+		env.Settings.MQ = "woodpecker://" + filepath.Join(f.path, "log")
+	}
+	return env.OpenStores(ctx)
+}
+
+// build composes the five roles.
+func (s *settings) build(_ context.Context, env *process.Env) (*process.Services, error) {
+	env.Addr = localAddr
+	coord, err := s.coordinator(env)
+	if err != nil {
+		return nil, err
+	}
+	data, err := s.dataNode(env)
+	if err != nil {
+		return nil, err
+	}
+	query, err := s.queryNode(env)
+	if err != nil {
+		return nil, err
+	}
+	index, err := s.indexNode(env)
+	if err != nil {
+		return nil, err
+	}
+	front, err := s.front(env)
+	if err != nil {
+		return nil, err
+	}
+	env.Peers.AddLocal(localAddr, rpc.Local{Coordinator: coord, DataNode: data, QueryNode: query, Proxy: front})
+	return &process.Services{
+		Problem: front.Problem,
+		Parts: []lifecycle.Part{
+			{Name: "coordinator", Run: coord.Run, Ready: coord.Ready},
+			{Name: "datanode", Run: data.Run, Ready: data.Ready},
+			{Name: "querynode", Run: query.Run},
+			{Name: "indexnode", Run: index.Run},
+			{Name: "proxy", Run: front.Run, Ready: front.Ready},
+		},
+	}, nil
+}
+
+func (s *settings) coordinator(env *process.Env) (*coordinator.Coordinator, error) {
+	s.coord.Node = catalog.Node{ID: rand.Int64N(1<<53-1) + 1, Addr: localAddr, Metrics: env.MetricsAddr, Version: version.String()}
+	s.coord.QueueURL = env.Settings.MQ
+	return coordinator.New(s.coord, coordinator.Deps{Meta: env.Meta, Cache: env.Cache, Objects: env.Objects, Peers: env.Peers,
+		Queue: env.Queue, Logger: env.Logger, Registerer: env.Registry})
+}
+
+func (s *settings) dataNode(env *process.Env) (*datanode.Node, error) {
+	s.data.Addr, s.data.Metrics, s.data.Version = localAddr, env.MetricsAddr, version.String()
+	return datanode.New(s.data, datanode.Deps{Meta: env.Meta, Cache: env.Cache, Queue: env.Queue, Objects: env.Objects,
+		Coordinator: env.Peers.Coordinator(), Logger: env.Logger, Registerer: env.Registry})
+}
+
+func (s *settings) queryNode(env *process.Env) (*querynode.Node, error) {
+	s.query.Addr, s.query.Metrics, s.query.Version = localAddr, env.MetricsAddr, version.String()
+	return querynode.New(s.query, querynode.Deps{Meta: env.Meta, Cache: env.Cache, Queue: env.Queue, Objects: env.Objects,
+		Logger: env.Logger, Registerer: env.Registry})
+}
+
+func (s *settings) indexNode(env *process.Env) (*indexnode.Node, error) {
+	s.index.Addr, s.index.Metrics, s.index.Version = localAddr, env.MetricsAddr, version.String()
+	return indexnode.New(s.index, indexnode.Deps{Meta: env.Meta, Objects: env.Objects, Coordinator: process.Tasks{Client: env.Peers.Coordinator()},
+		Logger: env.Logger, Registerer: env.Registry})
+}
+
+func (s *settings) front(env *process.Env) (*proxy.Proxy, error) {
+	s.proxy.Addr, s.proxy.Metrics, s.proxy.Version = localAddr, env.MetricsAddr, version.String()
+	return proxy.New(s.proxy, proxy.Deps{Listener: env.Public, Meta: env.Meta, Cache: env.Cache, Peers: env.Peers,
+		Logger: env.Logger, Registerer: env.Registry})
+}
+
+func banner(w io.Writer, env *process.Env) {
+	fmt.Fprintf(w, `
+  Gyr %s is ready.
+
+    API       %s   (any Milvus v2 SDK; REST under /v2/vectordb)
+    metrics   http://%s/metrics
+    data      %s
+
+  Try:  pip install pymilvus
+        python3 -c 'from pymilvus import MilvusClient; print(MilvusClient("http://%s").get_server_version())'
+  Then: make demo
+  Stop: Ctrl-C
+
+`, version.String(), env.PublicAddr, env.MetricsAddr, env.Settings.DataDir, env.PublicAddr)
+}
