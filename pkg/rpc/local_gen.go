@@ -139,6 +139,11 @@ func (l LocalCoordinator) ReportTask(ctx context.Context, in *pb.ReportTaskReque
 	return l.Server.ReportTask(ctx, in)
 }
 
+// Inspect implements pb.CoordinatorClient.
+func (l LocalCoordinator) Inspect(ctx context.Context, in *pb.InspectRequest, _ ...grpc.CallOption) (*pb.InspectResponse, error) {
+	return l.Server.Inspect(ctx, in)
+}
+
 // LocalDataNode calls a DataNode of this process as a client would. Requests and answers are shared, not copied:
 // neither side may change a message after handing it over.
 type LocalDataNode struct{ Server pb.DataNodeServer }

@@ -78,6 +78,94 @@ func (WriteKind) EnumDescriptor() ([]byte, []int) {
 	return file_gyr_proto_rawDescGZIP(), []int{0}
 }
 
+type InspectRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	What          string                 `protobuf:"bytes,1,opt,name=what,proto3" json:"what,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *InspectRequest) Reset() {
+	*x = InspectRequest{}
+	mi := &file_gyr_proto_msgTypes[0]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *InspectRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*InspectRequest) ProtoMessage() {}
+
+func (x *InspectRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_gyr_proto_msgTypes[0]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use InspectRequest.ProtoReflect.Descriptor instead.
+func (*InspectRequest) Descriptor() ([]byte, []int) {
+	return file_gyr_proto_rawDescGZIP(), []int{0}
+}
+
+func (x *InspectRequest) GetWhat() string {
+	if x != nil {
+		return x.What
+	}
+	return ""
+}
+
+type InspectResponse struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Json          []byte                 `protobuf:"bytes,1,opt,name=json,proto3" json:"json,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *InspectResponse) Reset() {
+	*x = InspectResponse{}
+	mi := &file_gyr_proto_msgTypes[1]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *InspectResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*InspectResponse) ProtoMessage() {}
+
+func (x *InspectResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_gyr_proto_msgTypes[1]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use InspectResponse.ProtoReflect.Descriptor instead.
+func (*InspectResponse) Descriptor() ([]byte, []int) {
+	return file_gyr_proto_rawDescGZIP(), []int{1}
+}
+
+func (x *InspectResponse) GetJson() []byte {
+	if x != nil {
+		return x.Json
+	}
+	return nil
+}
+
 type Ack struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Revision      int64                  `protobuf:"varint,1,opt,name=revision,proto3" json:"revision,omitempty"` // of the metadata store, after the change
@@ -88,7 +176,7 @@ type Ack struct {
 
 func (x *Ack) Reset() {
 	*x = Ack{}
-	mi := &file_gyr_proto_msgTypes[0]
+	mi := &file_gyr_proto_msgTypes[2]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -100,7 +188,7 @@ func (x *Ack) String() string {
 func (*Ack) ProtoMessage() {}
 
 func (x *Ack) ProtoReflect() protoreflect.Message {
-	mi := &file_gyr_proto_msgTypes[0]
+	mi := &file_gyr_proto_msgTypes[2]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -113,7 +201,7 @@ func (x *Ack) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Ack.ProtoReflect.Descriptor instead.
 func (*Ack) Descriptor() ([]byte, []int) {
-	return file_gyr_proto_rawDescGZIP(), []int{0}
+	return file_gyr_proto_rawDescGZIP(), []int{2}
 }
 
 func (x *Ack) GetRevision() int64 {
@@ -139,7 +227,7 @@ type AllocTimestampRequest struct {
 
 func (x *AllocTimestampRequest) Reset() {
 	*x = AllocTimestampRequest{}
-	mi := &file_gyr_proto_msgTypes[1]
+	mi := &file_gyr_proto_msgTypes[3]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -151,7 +239,7 @@ func (x *AllocTimestampRequest) String() string {
 func (*AllocTimestampRequest) ProtoMessage() {}
 
 func (x *AllocTimestampRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_gyr_proto_msgTypes[1]
+	mi := &file_gyr_proto_msgTypes[3]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -164,7 +252,7 @@ func (x *AllocTimestampRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AllocTimestampRequest.ProtoReflect.Descriptor instead.
 func (*AllocTimestampRequest) Descriptor() ([]byte, []int) {
-	return file_gyr_proto_rawDescGZIP(), []int{1}
+	return file_gyr_proto_rawDescGZIP(), []int{3}
 }
 
 func (x *AllocTimestampRequest) GetCount() uint32 {
@@ -185,7 +273,7 @@ type AllocTimestampResponse struct {
 
 func (x *AllocTimestampResponse) Reset() {
 	*x = AllocTimestampResponse{}
-	mi := &file_gyr_proto_msgTypes[2]
+	mi := &file_gyr_proto_msgTypes[4]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -197,7 +285,7 @@ func (x *AllocTimestampResponse) String() string {
 func (*AllocTimestampResponse) ProtoMessage() {}
 
 func (x *AllocTimestampResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_gyr_proto_msgTypes[2]
+	mi := &file_gyr_proto_msgTypes[4]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -210,7 +298,7 @@ func (x *AllocTimestampResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AllocTimestampResponse.ProtoReflect.Descriptor instead.
 func (*AllocTimestampResponse) Descriptor() ([]byte, []int) {
-	return file_gyr_proto_rawDescGZIP(), []int{2}
+	return file_gyr_proto_rawDescGZIP(), []int{4}
 }
 
 func (x *AllocTimestampResponse) GetFirst() uint64 {
@@ -243,7 +331,7 @@ type AllocIDRequest struct {
 
 func (x *AllocIDRequest) Reset() {
 	*x = AllocIDRequest{}
-	mi := &file_gyr_proto_msgTypes[3]
+	mi := &file_gyr_proto_msgTypes[5]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -255,7 +343,7 @@ func (x *AllocIDRequest) String() string {
 func (*AllocIDRequest) ProtoMessage() {}
 
 func (x *AllocIDRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_gyr_proto_msgTypes[3]
+	mi := &file_gyr_proto_msgTypes[5]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -268,7 +356,7 @@ func (x *AllocIDRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AllocIDRequest.ProtoReflect.Descriptor instead.
 func (*AllocIDRequest) Descriptor() ([]byte, []int) {
-	return file_gyr_proto_rawDescGZIP(), []int{3}
+	return file_gyr_proto_rawDescGZIP(), []int{5}
 }
 
 func (x *AllocIDRequest) GetCount() uint32 {
@@ -288,7 +376,7 @@ type AllocIDResponse struct {
 
 func (x *AllocIDResponse) Reset() {
 	*x = AllocIDResponse{}
-	mi := &file_gyr_proto_msgTypes[4]
+	mi := &file_gyr_proto_msgTypes[6]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -300,7 +388,7 @@ func (x *AllocIDResponse) String() string {
 func (*AllocIDResponse) ProtoMessage() {}
 
 func (x *AllocIDResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_gyr_proto_msgTypes[4]
+	mi := &file_gyr_proto_msgTypes[6]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -313,7 +401,7 @@ func (x *AllocIDResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AllocIDResponse.ProtoReflect.Descriptor instead.
 func (*AllocIDResponse) Descriptor() ([]byte, []int) {
-	return file_gyr_proto_rawDescGZIP(), []int{4}
+	return file_gyr_proto_rawDescGZIP(), []int{6}
 }
 
 func (x *AllocIDResponse) GetFirst() int64 {
@@ -341,7 +429,7 @@ type DatabaseRequest struct {
 
 func (x *DatabaseRequest) Reset() {
 	*x = DatabaseRequest{}
-	mi := &file_gyr_proto_msgTypes[5]
+	mi := &file_gyr_proto_msgTypes[7]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -353,7 +441,7 @@ func (x *DatabaseRequest) String() string {
 func (*DatabaseRequest) ProtoMessage() {}
 
 func (x *DatabaseRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_gyr_proto_msgTypes[5]
+	mi := &file_gyr_proto_msgTypes[7]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -366,7 +454,7 @@ func (x *DatabaseRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DatabaseRequest.ProtoReflect.Descriptor instead.
 func (*DatabaseRequest) Descriptor() ([]byte, []int) {
-	return file_gyr_proto_rawDescGZIP(), []int{5}
+	return file_gyr_proto_rawDescGZIP(), []int{7}
 }
 
 func (x *DatabaseRequest) GetName() string {
@@ -406,7 +494,7 @@ type CreateCollectionRequest struct {
 
 func (x *CreateCollectionRequest) Reset() {
 	*x = CreateCollectionRequest{}
-	mi := &file_gyr_proto_msgTypes[6]
+	mi := &file_gyr_proto_msgTypes[8]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -418,7 +506,7 @@ func (x *CreateCollectionRequest) String() string {
 func (*CreateCollectionRequest) ProtoMessage() {}
 
 func (x *CreateCollectionRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_gyr_proto_msgTypes[6]
+	mi := &file_gyr_proto_msgTypes[8]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -431,7 +519,7 @@ func (x *CreateCollectionRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CreateCollectionRequest.ProtoReflect.Descriptor instead.
 func (*CreateCollectionRequest) Descriptor() ([]byte, []int) {
-	return file_gyr_proto_rawDescGZIP(), []int{6}
+	return file_gyr_proto_rawDescGZIP(), []int{8}
 }
 
 func (x *CreateCollectionRequest) GetDb() string {
@@ -500,7 +588,7 @@ type CollectionRef struct {
 
 func (x *CollectionRef) Reset() {
 	*x = CollectionRef{}
-	mi := &file_gyr_proto_msgTypes[7]
+	mi := &file_gyr_proto_msgTypes[9]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -512,7 +600,7 @@ func (x *CollectionRef) String() string {
 func (*CollectionRef) ProtoMessage() {}
 
 func (x *CollectionRef) ProtoReflect() protoreflect.Message {
-	mi := &file_gyr_proto_msgTypes[7]
+	mi := &file_gyr_proto_msgTypes[9]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -525,7 +613,7 @@ func (x *CollectionRef) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CollectionRef.ProtoReflect.Descriptor instead.
 func (*CollectionRef) Descriptor() ([]byte, []int) {
-	return file_gyr_proto_rawDescGZIP(), []int{7}
+	return file_gyr_proto_rawDescGZIP(), []int{9}
 }
 
 func (x *CollectionRef) GetDb() string {
@@ -554,7 +642,7 @@ type RenameCollectionRequest struct {
 
 func (x *RenameCollectionRequest) Reset() {
 	*x = RenameCollectionRequest{}
-	mi := &file_gyr_proto_msgTypes[8]
+	mi := &file_gyr_proto_msgTypes[10]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -566,7 +654,7 @@ func (x *RenameCollectionRequest) String() string {
 func (*RenameCollectionRequest) ProtoMessage() {}
 
 func (x *RenameCollectionRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_gyr_proto_msgTypes[8]
+	mi := &file_gyr_proto_msgTypes[10]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -579,7 +667,7 @@ func (x *RenameCollectionRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RenameCollectionRequest.ProtoReflect.Descriptor instead.
 func (*RenameCollectionRequest) Descriptor() ([]byte, []int) {
-	return file_gyr_proto_rawDescGZIP(), []int{8}
+	return file_gyr_proto_rawDescGZIP(), []int{10}
 }
 
 func (x *RenameCollectionRequest) GetDb() string {
@@ -623,7 +711,7 @@ type AlterCollectionRequest struct {
 
 func (x *AlterCollectionRequest) Reset() {
 	*x = AlterCollectionRequest{}
-	mi := &file_gyr_proto_msgTypes[9]
+	mi := &file_gyr_proto_msgTypes[11]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -635,7 +723,7 @@ func (x *AlterCollectionRequest) String() string {
 func (*AlterCollectionRequest) ProtoMessage() {}
 
 func (x *AlterCollectionRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_gyr_proto_msgTypes[9]
+	mi := &file_gyr_proto_msgTypes[11]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -648,7 +736,7 @@ func (x *AlterCollectionRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AlterCollectionRequest.ProtoReflect.Descriptor instead.
 func (*AlterCollectionRequest) Descriptor() ([]byte, []int) {
-	return file_gyr_proto_rawDescGZIP(), []int{9}
+	return file_gyr_proto_rawDescGZIP(), []int{11}
 }
 
 func (x *AlterCollectionRequest) GetCollection() *CollectionRef {
@@ -696,7 +784,7 @@ type AddFieldRequest struct {
 
 func (x *AddFieldRequest) Reset() {
 	*x = AddFieldRequest{}
-	mi := &file_gyr_proto_msgTypes[10]
+	mi := &file_gyr_proto_msgTypes[12]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -708,7 +796,7 @@ func (x *AddFieldRequest) String() string {
 func (*AddFieldRequest) ProtoMessage() {}
 
 func (x *AddFieldRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_gyr_proto_msgTypes[10]
+	mi := &file_gyr_proto_msgTypes[12]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -721,7 +809,7 @@ func (x *AddFieldRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AddFieldRequest.ProtoReflect.Descriptor instead.
 func (*AddFieldRequest) Descriptor() ([]byte, []int) {
-	return file_gyr_proto_rawDescGZIP(), []int{10}
+	return file_gyr_proto_rawDescGZIP(), []int{12}
 }
 
 func (x *AddFieldRequest) GetCollection() *CollectionRef {
@@ -748,7 +836,7 @@ type PartitionRequest struct {
 
 func (x *PartitionRequest) Reset() {
 	*x = PartitionRequest{}
-	mi := &file_gyr_proto_msgTypes[11]
+	mi := &file_gyr_proto_msgTypes[13]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -760,7 +848,7 @@ func (x *PartitionRequest) String() string {
 func (*PartitionRequest) ProtoMessage() {}
 
 func (x *PartitionRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_gyr_proto_msgTypes[11]
+	mi := &file_gyr_proto_msgTypes[13]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -773,7 +861,7 @@ func (x *PartitionRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PartitionRequest.ProtoReflect.Descriptor instead.
 func (*PartitionRequest) Descriptor() ([]byte, []int) {
-	return file_gyr_proto_rawDescGZIP(), []int{11}
+	return file_gyr_proto_rawDescGZIP(), []int{13}
 }
 
 func (x *PartitionRequest) GetCollection() *CollectionRef {
@@ -801,7 +889,7 @@ type AliasRequest struct {
 
 func (x *AliasRequest) Reset() {
 	*x = AliasRequest{}
-	mi := &file_gyr_proto_msgTypes[12]
+	mi := &file_gyr_proto_msgTypes[14]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -813,7 +901,7 @@ func (x *AliasRequest) String() string {
 func (*AliasRequest) ProtoMessage() {}
 
 func (x *AliasRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_gyr_proto_msgTypes[12]
+	mi := &file_gyr_proto_msgTypes[14]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -826,7 +914,7 @@ func (x *AliasRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AliasRequest.ProtoReflect.Descriptor instead.
 func (*AliasRequest) Descriptor() ([]byte, []int) {
-	return file_gyr_proto_rawDescGZIP(), []int{12}
+	return file_gyr_proto_rawDescGZIP(), []int{14}
 }
 
 func (x *AliasRequest) GetDb() string {
@@ -860,7 +948,7 @@ type CreateIndexRequest struct {
 
 func (x *CreateIndexRequest) Reset() {
 	*x = CreateIndexRequest{}
-	mi := &file_gyr_proto_msgTypes[13]
+	mi := &file_gyr_proto_msgTypes[15]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -872,7 +960,7 @@ func (x *CreateIndexRequest) String() string {
 func (*CreateIndexRequest) ProtoMessage() {}
 
 func (x *CreateIndexRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_gyr_proto_msgTypes[13]
+	mi := &file_gyr_proto_msgTypes[15]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -885,7 +973,7 @@ func (x *CreateIndexRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CreateIndexRequest.ProtoReflect.Descriptor instead.
 func (*CreateIndexRequest) Descriptor() ([]byte, []int) {
-	return file_gyr_proto_rawDescGZIP(), []int{13}
+	return file_gyr_proto_rawDescGZIP(), []int{15}
 }
 
 func (x *CreateIndexRequest) GetCollection() *CollectionRef {
@@ -914,7 +1002,7 @@ type AlterIndexRequest struct {
 
 func (x *AlterIndexRequest) Reset() {
 	*x = AlterIndexRequest{}
-	mi := &file_gyr_proto_msgTypes[14]
+	mi := &file_gyr_proto_msgTypes[16]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -926,7 +1014,7 @@ func (x *AlterIndexRequest) String() string {
 func (*AlterIndexRequest) ProtoMessage() {}
 
 func (x *AlterIndexRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_gyr_proto_msgTypes[14]
+	mi := &file_gyr_proto_msgTypes[16]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -939,7 +1027,7 @@ func (x *AlterIndexRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AlterIndexRequest.ProtoReflect.Descriptor instead.
 func (*AlterIndexRequest) Descriptor() ([]byte, []int) {
-	return file_gyr_proto_rawDescGZIP(), []int{14}
+	return file_gyr_proto_rawDescGZIP(), []int{16}
 }
 
 func (x *AlterIndexRequest) GetCollection() *CollectionRef {
@@ -981,7 +1069,7 @@ type DropIndexRequest struct {
 
 func (x *DropIndexRequest) Reset() {
 	*x = DropIndexRequest{}
-	mi := &file_gyr_proto_msgTypes[15]
+	mi := &file_gyr_proto_msgTypes[17]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -993,7 +1081,7 @@ func (x *DropIndexRequest) String() string {
 func (*DropIndexRequest) ProtoMessage() {}
 
 func (x *DropIndexRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_gyr_proto_msgTypes[15]
+	mi := &file_gyr_proto_msgTypes[17]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1006,7 +1094,7 @@ func (x *DropIndexRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DropIndexRequest.ProtoReflect.Descriptor instead.
 func (*DropIndexRequest) Descriptor() ([]byte, []int) {
-	return file_gyr_proto_rawDescGZIP(), []int{15}
+	return file_gyr_proto_rawDescGZIP(), []int{17}
 }
 
 func (x *DropIndexRequest) GetCollection() *CollectionRef {
@@ -1043,7 +1131,7 @@ type LoadRequest struct {
 
 func (x *LoadRequest) Reset() {
 	*x = LoadRequest{}
-	mi := &file_gyr_proto_msgTypes[16]
+	mi := &file_gyr_proto_msgTypes[18]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1055,7 +1143,7 @@ func (x *LoadRequest) String() string {
 func (*LoadRequest) ProtoMessage() {}
 
 func (x *LoadRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_gyr_proto_msgTypes[16]
+	mi := &file_gyr_proto_msgTypes[18]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1068,7 +1156,7 @@ func (x *LoadRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use LoadRequest.ProtoReflect.Descriptor instead.
 func (*LoadRequest) Descriptor() ([]byte, []int) {
-	return file_gyr_proto_rawDescGZIP(), []int{16}
+	return file_gyr_proto_rawDescGZIP(), []int{18}
 }
 
 func (x *LoadRequest) GetCollection() *CollectionRef {
@@ -1116,7 +1204,7 @@ type ReleaseRequest struct {
 
 func (x *ReleaseRequest) Reset() {
 	*x = ReleaseRequest{}
-	mi := &file_gyr_proto_msgTypes[17]
+	mi := &file_gyr_proto_msgTypes[19]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1128,7 +1216,7 @@ func (x *ReleaseRequest) String() string {
 func (*ReleaseRequest) ProtoMessage() {}
 
 func (x *ReleaseRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_gyr_proto_msgTypes[17]
+	mi := &file_gyr_proto_msgTypes[19]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1141,7 +1229,7 @@ func (x *ReleaseRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReleaseRequest.ProtoReflect.Descriptor instead.
 func (*ReleaseRequest) Descriptor() ([]byte, []int) {
-	return file_gyr_proto_rawDescGZIP(), []int{17}
+	return file_gyr_proto_rawDescGZIP(), []int{19}
 }
 
 func (x *ReleaseRequest) GetCollection() *CollectionRef {
@@ -1168,7 +1256,7 @@ type LoadStateRequest struct {
 
 func (x *LoadStateRequest) Reset() {
 	*x = LoadStateRequest{}
-	mi := &file_gyr_proto_msgTypes[18]
+	mi := &file_gyr_proto_msgTypes[20]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1180,7 +1268,7 @@ func (x *LoadStateRequest) String() string {
 func (*LoadStateRequest) ProtoMessage() {}
 
 func (x *LoadStateRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_gyr_proto_msgTypes[18]
+	mi := &file_gyr_proto_msgTypes[20]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1193,7 +1281,7 @@ func (x *LoadStateRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use LoadStateRequest.ProtoReflect.Descriptor instead.
 func (*LoadStateRequest) Descriptor() ([]byte, []int) {
-	return file_gyr_proto_rawDescGZIP(), []int{18}
+	return file_gyr_proto_rawDescGZIP(), []int{20}
 }
 
 func (x *LoadStateRequest) GetCollection() *CollectionRef {
@@ -1221,7 +1309,7 @@ type LoadStateResponse struct {
 
 func (x *LoadStateResponse) Reset() {
 	*x = LoadStateResponse{}
-	mi := &file_gyr_proto_msgTypes[19]
+	mi := &file_gyr_proto_msgTypes[21]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1233,7 +1321,7 @@ func (x *LoadStateResponse) String() string {
 func (*LoadStateResponse) ProtoMessage() {}
 
 func (x *LoadStateResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_gyr_proto_msgTypes[19]
+	mi := &file_gyr_proto_msgTypes[21]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1246,7 +1334,7 @@ func (x *LoadStateResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use LoadStateResponse.ProtoReflect.Descriptor instead.
 func (*LoadStateResponse) Descriptor() ([]byte, []int) {
-	return file_gyr_proto_rawDescGZIP(), []int{19}
+	return file_gyr_proto_rawDescGZIP(), []int{21}
 }
 
 func (x *LoadStateResponse) GetRequested() bool {
@@ -1280,7 +1368,7 @@ type CompactResponse struct {
 
 func (x *CompactResponse) Reset() {
 	*x = CompactResponse{}
-	mi := &file_gyr_proto_msgTypes[20]
+	mi := &file_gyr_proto_msgTypes[22]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1292,7 +1380,7 @@ func (x *CompactResponse) String() string {
 func (*CompactResponse) ProtoMessage() {}
 
 func (x *CompactResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_gyr_proto_msgTypes[20]
+	mi := &file_gyr_proto_msgTypes[22]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1305,7 +1393,7 @@ func (x *CompactResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CompactResponse.ProtoReflect.Descriptor instead.
 func (*CompactResponse) Descriptor() ([]byte, []int) {
-	return file_gyr_proto_rawDescGZIP(), []int{20}
+	return file_gyr_proto_rawDescGZIP(), []int{22}
 }
 
 func (x *CompactResponse) GetCompaction() int64 {
@@ -1331,7 +1419,7 @@ type CompactionStateRequest struct {
 
 func (x *CompactionStateRequest) Reset() {
 	*x = CompactionStateRequest{}
-	mi := &file_gyr_proto_msgTypes[21]
+	mi := &file_gyr_proto_msgTypes[23]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1343,7 +1431,7 @@ func (x *CompactionStateRequest) String() string {
 func (*CompactionStateRequest) ProtoMessage() {}
 
 func (x *CompactionStateRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_gyr_proto_msgTypes[21]
+	mi := &file_gyr_proto_msgTypes[23]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1356,7 +1444,7 @@ func (x *CompactionStateRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CompactionStateRequest.ProtoReflect.Descriptor instead.
 func (*CompactionStateRequest) Descriptor() ([]byte, []int) {
-	return file_gyr_proto_rawDescGZIP(), []int{21}
+	return file_gyr_proto_rawDescGZIP(), []int{23}
 }
 
 func (x *CompactionStateRequest) GetCompaction() int64 {
@@ -1378,7 +1466,7 @@ type CompactionStateResponse struct {
 
 func (x *CompactionStateResponse) Reset() {
 	*x = CompactionStateResponse{}
-	mi := &file_gyr_proto_msgTypes[22]
+	mi := &file_gyr_proto_msgTypes[24]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1390,7 +1478,7 @@ func (x *CompactionStateResponse) String() string {
 func (*CompactionStateResponse) ProtoMessage() {}
 
 func (x *CompactionStateResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_gyr_proto_msgTypes[22]
+	mi := &file_gyr_proto_msgTypes[24]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1403,7 +1491,7 @@ func (x *CompactionStateResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CompactionStateResponse.ProtoReflect.Descriptor instead.
 func (*CompactionStateResponse) Descriptor() ([]byte, []int) {
-	return file_gyr_proto_rawDescGZIP(), []int{22}
+	return file_gyr_proto_rawDescGZIP(), []int{24}
 }
 
 func (x *CompactionStateResponse) GetExecuting() int32 {
@@ -1444,7 +1532,7 @@ type CompactionPlan struct {
 
 func (x *CompactionPlan) Reset() {
 	*x = CompactionPlan{}
-	mi := &file_gyr_proto_msgTypes[23]
+	mi := &file_gyr_proto_msgTypes[25]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1456,7 +1544,7 @@ func (x *CompactionPlan) String() string {
 func (*CompactionPlan) ProtoMessage() {}
 
 func (x *CompactionPlan) ProtoReflect() protoreflect.Message {
-	mi := &file_gyr_proto_msgTypes[23]
+	mi := &file_gyr_proto_msgTypes[25]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1469,7 +1557,7 @@ func (x *CompactionPlan) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CompactionPlan.ProtoReflect.Descriptor instead.
 func (*CompactionPlan) Descriptor() ([]byte, []int) {
-	return file_gyr_proto_rawDescGZIP(), []int{23}
+	return file_gyr_proto_rawDescGZIP(), []int{25}
 }
 
 func (x *CompactionPlan) GetSources() []int64 {
@@ -1495,7 +1583,7 @@ type PullTaskRequest struct {
 
 func (x *PullTaskRequest) Reset() {
 	*x = PullTaskRequest{}
-	mi := &file_gyr_proto_msgTypes[24]
+	mi := &file_gyr_proto_msgTypes[26]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1507,7 +1595,7 @@ func (x *PullTaskRequest) String() string {
 func (*PullTaskRequest) ProtoMessage() {}
 
 func (x *PullTaskRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_gyr_proto_msgTypes[24]
+	mi := &file_gyr_proto_msgTypes[26]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1520,7 +1608,7 @@ func (x *PullTaskRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PullTaskRequest.ProtoReflect.Descriptor instead.
 func (*PullTaskRequest) Descriptor() ([]byte, []int) {
-	return file_gyr_proto_rawDescGZIP(), []int{24}
+	return file_gyr_proto_rawDescGZIP(), []int{26}
 }
 
 func (x *PullTaskRequest) GetNode() int64 {
@@ -1539,7 +1627,7 @@ type PullTaskResponse struct {
 
 func (x *PullTaskResponse) Reset() {
 	*x = PullTaskResponse{}
-	mi := &file_gyr_proto_msgTypes[25]
+	mi := &file_gyr_proto_msgTypes[27]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1551,7 +1639,7 @@ func (x *PullTaskResponse) String() string {
 func (*PullTaskResponse) ProtoMessage() {}
 
 func (x *PullTaskResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_gyr_proto_msgTypes[25]
+	mi := &file_gyr_proto_msgTypes[27]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1564,7 +1652,7 @@ func (x *PullTaskResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PullTaskResponse.ProtoReflect.Descriptor instead.
 func (*PullTaskResponse) Descriptor() ([]byte, []int) {
-	return file_gyr_proto_rawDescGZIP(), []int{25}
+	return file_gyr_proto_rawDescGZIP(), []int{27}
 }
 
 func (x *PullTaskResponse) GetTaskJson() []byte {
@@ -1588,7 +1676,7 @@ type ReportTaskRequest struct {
 
 func (x *ReportTaskRequest) Reset() {
 	*x = ReportTaskRequest{}
-	mi := &file_gyr_proto_msgTypes[26]
+	mi := &file_gyr_proto_msgTypes[28]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1600,7 +1688,7 @@ func (x *ReportTaskRequest) String() string {
 func (*ReportTaskRequest) ProtoMessage() {}
 
 func (x *ReportTaskRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_gyr_proto_msgTypes[26]
+	mi := &file_gyr_proto_msgTypes[28]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1613,7 +1701,7 @@ func (x *ReportTaskRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReportTaskRequest.ProtoReflect.Descriptor instead.
 func (*ReportTaskRequest) Descriptor() ([]byte, []int) {
-	return file_gyr_proto_rawDescGZIP(), []int{26}
+	return file_gyr_proto_rawDescGZIP(), []int{28}
 }
 
 func (x *ReportTaskRequest) GetTask() int64 {
@@ -1667,7 +1755,7 @@ type ReportTaskResponse struct {
 
 func (x *ReportTaskResponse) Reset() {
 	*x = ReportTaskResponse{}
-	mi := &file_gyr_proto_msgTypes[27]
+	mi := &file_gyr_proto_msgTypes[29]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1679,7 +1767,7 @@ func (x *ReportTaskResponse) String() string {
 func (*ReportTaskResponse) ProtoMessage() {}
 
 func (x *ReportTaskResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_gyr_proto_msgTypes[27]
+	mi := &file_gyr_proto_msgTypes[29]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1692,7 +1780,7 @@ func (x *ReportTaskResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReportTaskResponse.ProtoReflect.Descriptor instead.
 func (*ReportTaskResponse) Descriptor() ([]byte, []int) {
-	return file_gyr_proto_rawDescGZIP(), []int{27}
+	return file_gyr_proto_rawDescGZIP(), []int{29}
 }
 
 func (x *ReportTaskResponse) GetAbandon() bool {
@@ -1720,7 +1808,7 @@ type WriteRequest struct {
 
 func (x *WriteRequest) Reset() {
 	*x = WriteRequest{}
-	mi := &file_gyr_proto_msgTypes[28]
+	mi := &file_gyr_proto_msgTypes[30]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1732,7 +1820,7 @@ func (x *WriteRequest) String() string {
 func (*WriteRequest) ProtoMessage() {}
 
 func (x *WriteRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_gyr_proto_msgTypes[28]
+	mi := &file_gyr_proto_msgTypes[30]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1745,7 +1833,7 @@ func (x *WriteRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use WriteRequest.ProtoReflect.Descriptor instead.
 func (*WriteRequest) Descriptor() ([]byte, []int) {
-	return file_gyr_proto_rawDescGZIP(), []int{28}
+	return file_gyr_proto_rawDescGZIP(), []int{30}
 }
 
 func (x *WriteRequest) GetLog() int32 {
@@ -1828,7 +1916,7 @@ type WritePart struct {
 
 func (x *WritePart) Reset() {
 	*x = WritePart{}
-	mi := &file_gyr_proto_msgTypes[29]
+	mi := &file_gyr_proto_msgTypes[31]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1840,7 +1928,7 @@ func (x *WritePart) String() string {
 func (*WritePart) ProtoMessage() {}
 
 func (x *WritePart) ProtoReflect() protoreflect.Message {
-	mi := &file_gyr_proto_msgTypes[29]
+	mi := &file_gyr_proto_msgTypes[31]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1853,7 +1941,7 @@ func (x *WritePart) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use WritePart.ProtoReflect.Descriptor instead.
 func (*WritePart) Descriptor() ([]byte, []int) {
-	return file_gyr_proto_rawDescGZIP(), []int{29}
+	return file_gyr_proto_rawDescGZIP(), []int{31}
 }
 
 func (x *WritePart) GetPartition() int64 {
@@ -1880,7 +1968,7 @@ type WriteResponse struct {
 
 func (x *WriteResponse) Reset() {
 	*x = WriteResponse{}
-	mi := &file_gyr_proto_msgTypes[30]
+	mi := &file_gyr_proto_msgTypes[32]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1892,7 +1980,7 @@ func (x *WriteResponse) String() string {
 func (*WriteResponse) ProtoMessage() {}
 
 func (x *WriteResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_gyr_proto_msgTypes[30]
+	mi := &file_gyr_proto_msgTypes[32]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1905,7 +1993,7 @@ func (x *WriteResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use WriteResponse.ProtoReflect.Descriptor instead.
 func (*WriteResponse) Descriptor() ([]byte, []int) {
-	return file_gyr_proto_rawDescGZIP(), []int{30}
+	return file_gyr_proto_rawDescGZIP(), []int{32}
 }
 
 func (x *WriteResponse) GetTimestamp() uint64 {
@@ -1932,7 +2020,7 @@ type BarrierRequest struct {
 
 func (x *BarrierRequest) Reset() {
 	*x = BarrierRequest{}
-	mi := &file_gyr_proto_msgTypes[31]
+	mi := &file_gyr_proto_msgTypes[33]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1944,7 +2032,7 @@ func (x *BarrierRequest) String() string {
 func (*BarrierRequest) ProtoMessage() {}
 
 func (x *BarrierRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_gyr_proto_msgTypes[31]
+	mi := &file_gyr_proto_msgTypes[33]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1957,7 +2045,7 @@ func (x *BarrierRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use BarrierRequest.ProtoReflect.Descriptor instead.
 func (*BarrierRequest) Descriptor() ([]byte, []int) {
-	return file_gyr_proto_rawDescGZIP(), []int{31}
+	return file_gyr_proto_rawDescGZIP(), []int{33}
 }
 
 func (x *BarrierRequest) GetLog() int32 {
@@ -1984,7 +2072,7 @@ type BarrierResponse struct {
 
 func (x *BarrierResponse) Reset() {
 	*x = BarrierResponse{}
-	mi := &file_gyr_proto_msgTypes[32]
+	mi := &file_gyr_proto_msgTypes[34]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1996,7 +2084,7 @@ func (x *BarrierResponse) String() string {
 func (*BarrierResponse) ProtoMessage() {}
 
 func (x *BarrierResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_gyr_proto_msgTypes[32]
+	mi := &file_gyr_proto_msgTypes[34]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2009,7 +2097,7 @@ func (x *BarrierResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use BarrierResponse.ProtoReflect.Descriptor instead.
 func (*BarrierResponse) Descriptor() ([]byte, []int) {
-	return file_gyr_proto_rawDescGZIP(), []int{32}
+	return file_gyr_proto_rawDescGZIP(), []int{34}
 }
 
 func (x *BarrierResponse) GetPosition() uint64 {
@@ -2037,7 +2125,7 @@ type FlushRequest struct {
 
 func (x *FlushRequest) Reset() {
 	*x = FlushRequest{}
-	mi := &file_gyr_proto_msgTypes[33]
+	mi := &file_gyr_proto_msgTypes[35]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2049,7 +2137,7 @@ func (x *FlushRequest) String() string {
 func (*FlushRequest) ProtoMessage() {}
 
 func (x *FlushRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_gyr_proto_msgTypes[33]
+	mi := &file_gyr_proto_msgTypes[35]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2062,7 +2150,7 @@ func (x *FlushRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use FlushRequest.ProtoReflect.Descriptor instead.
 func (*FlushRequest) Descriptor() ([]byte, []int) {
-	return file_gyr_proto_rawDescGZIP(), []int{33}
+	return file_gyr_proto_rawDescGZIP(), []int{35}
 }
 
 func (x *FlushRequest) GetCollection() int64 {
@@ -2096,7 +2184,7 @@ type FlushResponse struct {
 
 func (x *FlushResponse) Reset() {
 	*x = FlushResponse{}
-	mi := &file_gyr_proto_msgTypes[34]
+	mi := &file_gyr_proto_msgTypes[36]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2108,7 +2196,7 @@ func (x *FlushResponse) String() string {
 func (*FlushResponse) ProtoMessage() {}
 
 func (x *FlushResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_gyr_proto_msgTypes[34]
+	mi := &file_gyr_proto_msgTypes[36]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2121,7 +2209,7 @@ func (x *FlushResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use FlushResponse.ProtoReflect.Descriptor instead.
 func (*FlushResponse) Descriptor() ([]byte, []int) {
-	return file_gyr_proto_rawDescGZIP(), []int{34}
+	return file_gyr_proto_rawDescGZIP(), []int{36}
 }
 
 func (x *FlushResponse) GetSealed() []int64 {
@@ -2150,7 +2238,7 @@ type FlushStateRequest struct {
 
 func (x *FlushStateRequest) Reset() {
 	*x = FlushStateRequest{}
-	mi := &file_gyr_proto_msgTypes[35]
+	mi := &file_gyr_proto_msgTypes[37]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2162,7 +2250,7 @@ func (x *FlushStateRequest) String() string {
 func (*FlushStateRequest) ProtoMessage() {}
 
 func (x *FlushStateRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_gyr_proto_msgTypes[35]
+	mi := &file_gyr_proto_msgTypes[37]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2175,7 +2263,7 @@ func (x *FlushStateRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use FlushStateRequest.ProtoReflect.Descriptor instead.
 func (*FlushStateRequest) Descriptor() ([]byte, []int) {
-	return file_gyr_proto_rawDescGZIP(), []int{35}
+	return file_gyr_proto_rawDescGZIP(), []int{37}
 }
 
 func (x *FlushStateRequest) GetCollection() int64 {
@@ -2215,7 +2303,7 @@ type FlushStateResponse struct {
 
 func (x *FlushStateResponse) Reset() {
 	*x = FlushStateResponse{}
-	mi := &file_gyr_proto_msgTypes[36]
+	mi := &file_gyr_proto_msgTypes[38]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2227,7 +2315,7 @@ func (x *FlushStateResponse) String() string {
 func (*FlushStateResponse) ProtoMessage() {}
 
 func (x *FlushStateResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_gyr_proto_msgTypes[36]
+	mi := &file_gyr_proto_msgTypes[38]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2240,7 +2328,7 @@ func (x *FlushStateResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use FlushStateResponse.ProtoReflect.Descriptor instead.
 func (*FlushStateResponse) Descriptor() ([]byte, []int) {
-	return file_gyr_proto_rawDescGZIP(), []int{36}
+	return file_gyr_proto_rawDescGZIP(), []int{38}
 }
 
 func (x *FlushStateResponse) GetFlushed() bool {
@@ -2259,7 +2347,7 @@ type SyncCatalogRequest struct {
 
 func (x *SyncCatalogRequest) Reset() {
 	*x = SyncCatalogRequest{}
-	mi := &file_gyr_proto_msgTypes[37]
+	mi := &file_gyr_proto_msgTypes[39]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2271,7 +2359,7 @@ func (x *SyncCatalogRequest) String() string {
 func (*SyncCatalogRequest) ProtoMessage() {}
 
 func (x *SyncCatalogRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_gyr_proto_msgTypes[37]
+	mi := &file_gyr_proto_msgTypes[39]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2284,7 +2372,7 @@ func (x *SyncCatalogRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SyncCatalogRequest.ProtoReflect.Descriptor instead.
 func (*SyncCatalogRequest) Descriptor() ([]byte, []int) {
-	return file_gyr_proto_rawDescGZIP(), []int{37}
+	return file_gyr_proto_rawDescGZIP(), []int{39}
 }
 
 func (x *SyncCatalogRequest) GetRevision() int64 {
@@ -2303,7 +2391,7 @@ type SyncCatalogResponse struct {
 
 func (x *SyncCatalogResponse) Reset() {
 	*x = SyncCatalogResponse{}
-	mi := &file_gyr_proto_msgTypes[38]
+	mi := &file_gyr_proto_msgTypes[40]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2315,7 +2403,7 @@ func (x *SyncCatalogResponse) String() string {
 func (*SyncCatalogResponse) ProtoMessage() {}
 
 func (x *SyncCatalogResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_gyr_proto_msgTypes[38]
+	mi := &file_gyr_proto_msgTypes[40]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2328,7 +2416,7 @@ func (x *SyncCatalogResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SyncCatalogResponse.ProtoReflect.Descriptor instead.
 func (*SyncCatalogResponse) Descriptor() ([]byte, []int) {
-	return file_gyr_proto_rawDescGZIP(), []int{38}
+	return file_gyr_proto_rawDescGZIP(), []int{40}
 }
 
 func (x *SyncCatalogResponse) GetRevision() int64 {
@@ -2346,7 +2434,7 @@ type NodeStatusRequest struct {
 
 func (x *NodeStatusRequest) Reset() {
 	*x = NodeStatusRequest{}
-	mi := &file_gyr_proto_msgTypes[39]
+	mi := &file_gyr_proto_msgTypes[41]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2358,7 +2446,7 @@ func (x *NodeStatusRequest) String() string {
 func (*NodeStatusRequest) ProtoMessage() {}
 
 func (x *NodeStatusRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_gyr_proto_msgTypes[39]
+	mi := &file_gyr_proto_msgTypes[41]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2371,7 +2459,7 @@ func (x *NodeStatusRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use NodeStatusRequest.ProtoReflect.Descriptor instead.
 func (*NodeStatusRequest) Descriptor() ([]byte, []int) {
-	return file_gyr_proto_rawDescGZIP(), []int{39}
+	return file_gyr_proto_rawDescGZIP(), []int{41}
 }
 
 type NodeStatusResponse struct {
@@ -2383,7 +2471,7 @@ type NodeStatusResponse struct {
 
 func (x *NodeStatusResponse) Reset() {
 	*x = NodeStatusResponse{}
-	mi := &file_gyr_proto_msgTypes[40]
+	mi := &file_gyr_proto_msgTypes[42]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2395,7 +2483,7 @@ func (x *NodeStatusResponse) String() string {
 func (*NodeStatusResponse) ProtoMessage() {}
 
 func (x *NodeStatusResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_gyr_proto_msgTypes[40]
+	mi := &file_gyr_proto_msgTypes[42]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2408,7 +2496,7 @@ func (x *NodeStatusResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use NodeStatusResponse.ProtoReflect.Descriptor instead.
 func (*NodeStatusResponse) Descriptor() ([]byte, []int) {
-	return file_gyr_proto_rawDescGZIP(), []int{40}
+	return file_gyr_proto_rawDescGZIP(), []int{42}
 }
 
 func (x *NodeStatusResponse) GetStatusJson() []byte {
@@ -2427,7 +2515,7 @@ type PrepareViewRequest struct {
 
 func (x *PrepareViewRequest) Reset() {
 	*x = PrepareViewRequest{}
-	mi := &file_gyr_proto_msgTypes[41]
+	mi := &file_gyr_proto_msgTypes[43]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2439,7 +2527,7 @@ func (x *PrepareViewRequest) String() string {
 func (*PrepareViewRequest) ProtoMessage() {}
 
 func (x *PrepareViewRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_gyr_proto_msgTypes[41]
+	mi := &file_gyr_proto_msgTypes[43]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2452,7 +2540,7 @@ func (x *PrepareViewRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PrepareViewRequest.ProtoReflect.Descriptor instead.
 func (*PrepareViewRequest) Descriptor() ([]byte, []int) {
-	return file_gyr_proto_rawDescGZIP(), []int{41}
+	return file_gyr_proto_rawDescGZIP(), []int{43}
 }
 
 func (x *PrepareViewRequest) GetViewJson() []byte {
@@ -2473,7 +2561,7 @@ type PrepareViewResponse struct {
 
 func (x *PrepareViewResponse) Reset() {
 	*x = PrepareViewResponse{}
-	mi := &file_gyr_proto_msgTypes[42]
+	mi := &file_gyr_proto_msgTypes[44]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2485,7 +2573,7 @@ func (x *PrepareViewResponse) String() string {
 func (*PrepareViewResponse) ProtoMessage() {}
 
 func (x *PrepareViewResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_gyr_proto_msgTypes[42]
+	mi := &file_gyr_proto_msgTypes[44]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2498,7 +2586,7 @@ func (x *PrepareViewResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PrepareViewResponse.ProtoReflect.Descriptor instead.
 func (*PrepareViewResponse) Descriptor() ([]byte, []int) {
-	return file_gyr_proto_rawDescGZIP(), []int{42}
+	return file_gyr_proto_rawDescGZIP(), []int{44}
 }
 
 func (x *PrepareViewResponse) GetReady() bool {
@@ -2533,7 +2621,7 @@ type Snapshot struct {
 
 func (x *Snapshot) Reset() {
 	*x = Snapshot{}
-	mi := &file_gyr_proto_msgTypes[43]
+	mi := &file_gyr_proto_msgTypes[45]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2545,7 +2633,7 @@ func (x *Snapshot) String() string {
 func (*Snapshot) ProtoMessage() {}
 
 func (x *Snapshot) ProtoReflect() protoreflect.Message {
-	mi := &file_gyr_proto_msgTypes[43]
+	mi := &file_gyr_proto_msgTypes[45]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2558,7 +2646,7 @@ func (x *Snapshot) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Snapshot.ProtoReflect.Descriptor instead.
 func (*Snapshot) Descriptor() ([]byte, []int) {
-	return file_gyr_proto_rawDescGZIP(), []int{43}
+	return file_gyr_proto_rawDescGZIP(), []int{45}
 }
 
 func (x *Snapshot) GetLog() int32 {
@@ -2593,7 +2681,7 @@ type ViewRef struct {
 
 func (x *ViewRef) Reset() {
 	*x = ViewRef{}
-	mi := &file_gyr_proto_msgTypes[44]
+	mi := &file_gyr_proto_msgTypes[46]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2605,7 +2693,7 @@ func (x *ViewRef) String() string {
 func (*ViewRef) ProtoMessage() {}
 
 func (x *ViewRef) ProtoReflect() protoreflect.Message {
-	mi := &file_gyr_proto_msgTypes[44]
+	mi := &file_gyr_proto_msgTypes[46]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2618,7 +2706,7 @@ func (x *ViewRef) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ViewRef.ProtoReflect.Descriptor instead.
 func (*ViewRef) Descriptor() ([]byte, []int) {
-	return file_gyr_proto_rawDescGZIP(), []int{44}
+	return file_gyr_proto_rawDescGZIP(), []int{46}
 }
 
 func (x *ViewRef) GetShard() int32 {
@@ -2658,7 +2746,7 @@ type Scope struct {
 
 func (x *Scope) Reset() {
 	*x = Scope{}
-	mi := &file_gyr_proto_msgTypes[45]
+	mi := &file_gyr_proto_msgTypes[47]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2670,7 +2758,7 @@ func (x *Scope) String() string {
 func (*Scope) ProtoMessage() {}
 
 func (x *Scope) ProtoReflect() protoreflect.Message {
-	mi := &file_gyr_proto_msgTypes[45]
+	mi := &file_gyr_proto_msgTypes[47]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2683,7 +2771,7 @@ func (x *Scope) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Scope.ProtoReflect.Descriptor instead.
 func (*Scope) Descriptor() ([]byte, []int) {
-	return file_gyr_proto_rawDescGZIP(), []int{45}
+	return file_gyr_proto_rawDescGZIP(), []int{47}
 }
 
 func (x *Scope) GetCollection() int64 {
@@ -2745,7 +2833,7 @@ type SearchRequest struct {
 
 func (x *SearchRequest) Reset() {
 	*x = SearchRequest{}
-	mi := &file_gyr_proto_msgTypes[46]
+	mi := &file_gyr_proto_msgTypes[48]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2757,7 +2845,7 @@ func (x *SearchRequest) String() string {
 func (*SearchRequest) ProtoMessage() {}
 
 func (x *SearchRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_gyr_proto_msgTypes[46]
+	mi := &file_gyr_proto_msgTypes[48]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2770,7 +2858,7 @@ func (x *SearchRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SearchRequest.ProtoReflect.Descriptor instead.
 func (*SearchRequest) Descriptor() ([]byte, []int) {
-	return file_gyr_proto_rawDescGZIP(), []int{46}
+	return file_gyr_proto_rawDescGZIP(), []int{48}
 }
 
 func (x *SearchRequest) GetScope() *Scope {
@@ -2805,7 +2893,7 @@ type SubSearch struct {
 
 func (x *SubSearch) Reset() {
 	*x = SubSearch{}
-	mi := &file_gyr_proto_msgTypes[47]
+	mi := &file_gyr_proto_msgTypes[49]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2817,7 +2905,7 @@ func (x *SubSearch) String() string {
 func (*SubSearch) ProtoMessage() {}
 
 func (x *SubSearch) ProtoReflect() protoreflect.Message {
-	mi := &file_gyr_proto_msgTypes[47]
+	mi := &file_gyr_proto_msgTypes[49]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2830,7 +2918,7 @@ func (x *SubSearch) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SubSearch.ProtoReflect.Descriptor instead.
 func (*SubSearch) Descriptor() ([]byte, []int) {
-	return file_gyr_proto_rawDescGZIP(), []int{47}
+	return file_gyr_proto_rawDescGZIP(), []int{49}
 }
 
 func (x *SubSearch) GetField() int64 {
@@ -2905,7 +2993,7 @@ type SearchResponse struct {
 
 func (x *SearchResponse) Reset() {
 	*x = SearchResponse{}
-	mi := &file_gyr_proto_msgTypes[48]
+	mi := &file_gyr_proto_msgTypes[50]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2917,7 +3005,7 @@ func (x *SearchResponse) String() string {
 func (*SearchResponse) ProtoMessage() {}
 
 func (x *SearchResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_gyr_proto_msgTypes[48]
+	mi := &file_gyr_proto_msgTypes[50]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2930,7 +3018,7 @@ func (x *SearchResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SearchResponse.ProtoReflect.Descriptor instead.
 func (*SearchResponse) Descriptor() ([]byte, []int) {
-	return file_gyr_proto_rawDescGZIP(), []int{48}
+	return file_gyr_proto_rawDescGZIP(), []int{50}
 }
 
 func (x *SearchResponse) GetResults() []*SubResult {
@@ -2955,7 +3043,7 @@ type SubResult struct {
 
 func (x *SubResult) Reset() {
 	*x = SubResult{}
-	mi := &file_gyr_proto_msgTypes[49]
+	mi := &file_gyr_proto_msgTypes[51]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2967,7 +3055,7 @@ func (x *SubResult) String() string {
 func (*SubResult) ProtoMessage() {}
 
 func (x *SubResult) ProtoReflect() protoreflect.Message {
-	mi := &file_gyr_proto_msgTypes[49]
+	mi := &file_gyr_proto_msgTypes[51]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2980,7 +3068,7 @@ func (x *SubResult) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SubResult.ProtoReflect.Descriptor instead.
 func (*SubResult) Descriptor() ([]byte, []int) {
-	return file_gyr_proto_rawDescGZIP(), []int{49}
+	return file_gyr_proto_rawDescGZIP(), []int{51}
 }
 
 func (x *SubResult) GetCounts() []int32 {
@@ -3045,7 +3133,7 @@ type QueryRequest struct {
 
 func (x *QueryRequest) Reset() {
 	*x = QueryRequest{}
-	mi := &file_gyr_proto_msgTypes[50]
+	mi := &file_gyr_proto_msgTypes[52]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3057,7 +3145,7 @@ func (x *QueryRequest) String() string {
 func (*QueryRequest) ProtoMessage() {}
 
 func (x *QueryRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_gyr_proto_msgTypes[50]
+	mi := &file_gyr_proto_msgTypes[52]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3070,7 +3158,7 @@ func (x *QueryRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use QueryRequest.ProtoReflect.Descriptor instead.
 func (*QueryRequest) Descriptor() ([]byte, []int) {
-	return file_gyr_proto_rawDescGZIP(), []int{50}
+	return file_gyr_proto_rawDescGZIP(), []int{52}
 }
 
 func (x *QueryRequest) GetScope() *Scope {
@@ -3119,7 +3207,7 @@ type QueryResponse struct {
 
 func (x *QueryResponse) Reset() {
 	*x = QueryResponse{}
-	mi := &file_gyr_proto_msgTypes[51]
+	mi := &file_gyr_proto_msgTypes[53]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3131,7 +3219,7 @@ func (x *QueryResponse) String() string {
 func (*QueryResponse) ProtoMessage() {}
 
 func (x *QueryResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_gyr_proto_msgTypes[51]
+	mi := &file_gyr_proto_msgTypes[53]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3144,7 +3232,7 @@ func (x *QueryResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use QueryResponse.ProtoReflect.Descriptor instead.
 func (*QueryResponse) Descriptor() ([]byte, []int) {
-	return file_gyr_proto_rawDescGZIP(), []int{51}
+	return file_gyr_proto_rawDescGZIP(), []int{53}
 }
 
 func (x *QueryResponse) GetCount() int64 {
@@ -3181,7 +3269,7 @@ type FetchRequest struct {
 
 func (x *FetchRequest) Reset() {
 	*x = FetchRequest{}
-	mi := &file_gyr_proto_msgTypes[52]
+	mi := &file_gyr_proto_msgTypes[54]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3193,7 +3281,7 @@ func (x *FetchRequest) String() string {
 func (*FetchRequest) ProtoMessage() {}
 
 func (x *FetchRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_gyr_proto_msgTypes[52]
+	mi := &file_gyr_proto_msgTypes[54]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3206,7 +3294,7 @@ func (x *FetchRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use FetchRequest.ProtoReflect.Descriptor instead.
 func (*FetchRequest) Descriptor() ([]byte, []int) {
-	return file_gyr_proto_rawDescGZIP(), []int{52}
+	return file_gyr_proto_rawDescGZIP(), []int{54}
 }
 
 func (x *FetchRequest) GetScope() *Scope {
@@ -3253,7 +3341,7 @@ type FetchResponse struct {
 
 func (x *FetchResponse) Reset() {
 	*x = FetchResponse{}
-	mi := &file_gyr_proto_msgTypes[53]
+	mi := &file_gyr_proto_msgTypes[55]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3265,7 +3353,7 @@ func (x *FetchResponse) String() string {
 func (*FetchResponse) ProtoMessage() {}
 
 func (x *FetchResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_gyr_proto_msgTypes[53]
+	mi := &file_gyr_proto_msgTypes[55]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3278,7 +3366,7 @@ func (x *FetchResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use FetchResponse.ProtoReflect.Descriptor instead.
 func (*FetchResponse) Descriptor() ([]byte, []int) {
-	return file_gyr_proto_rawDescGZIP(), []int{53}
+	return file_gyr_proto_rawDescGZIP(), []int{55}
 }
 
 func (x *FetchResponse) GetRows() []byte {
@@ -3299,7 +3387,7 @@ type ErrorDetail struct {
 
 func (x *ErrorDetail) Reset() {
 	*x = ErrorDetail{}
-	mi := &file_gyr_proto_msgTypes[54]
+	mi := &file_gyr_proto_msgTypes[56]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3311,7 +3399,7 @@ func (x *ErrorDetail) String() string {
 func (*ErrorDetail) ProtoMessage() {}
 
 func (x *ErrorDetail) ProtoReflect() protoreflect.Message {
-	mi := &file_gyr_proto_msgTypes[54]
+	mi := &file_gyr_proto_msgTypes[56]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3324,7 +3412,7 @@ func (x *ErrorDetail) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ErrorDetail.ProtoReflect.Descriptor instead.
 func (*ErrorDetail) Descriptor() ([]byte, []int) {
-	return file_gyr_proto_rawDescGZIP(), []int{54}
+	return file_gyr_proto_rawDescGZIP(), []int{56}
 }
 
 func (x *ErrorDetail) GetCode() int32 {
@@ -3345,7 +3433,11 @@ var File_gyr_proto protoreflect.FileDescriptor
 
 const file_gyr_proto_rawDesc = "" +
 	"\n" +
-	"\tgyr.proto\x12\x0fgyr.internal.v1\"1\n" +
+	"\tgyr.proto\x12\x0fgyr.internal.v1\"$\n" +
+	"\x0eInspectRequest\x12\x12\n" +
+	"\x04what\x18\x01 \x01(\tR\x04what\"%\n" +
+	"\x0fInspectResponse\x12\x12\n" +
+	"\x04json\x18\x01 \x01(\fR\x04json\"1\n" +
 	"\x03Ack\x12\x1a\n" +
 	"\brevision\x18\x01 \x01(\x03R\brevision\x12\x0e\n" +
 	"\x02id\x18\x02 \x01(\x03R\x02id\"-\n" +
@@ -3646,7 +3738,7 @@ const file_gyr_proto_rawDesc = "" +
 	"\n" +
 	"\x06DELETE\x10\x02\x12\n" +
 	"\n" +
-	"\x06UPSERT\x10\x032\x83\x0f\n" +
+	"\x06UPSERT\x10\x032\xd1\x0f\n" +
 	"\vCoordinator\x12a\n" +
 	"\x0eAllocTimestamp\x12&.gyr.internal.v1.AllocTimestampRequest\x1a'.gyr.internal.v1.AllocTimestampResponse\x12L\n" +
 	"\aAllocID\x12\x1f.gyr.internal.v1.AllocIDRequest\x1a .gyr.internal.v1.AllocIDResponse\x12H\n" +
@@ -3675,7 +3767,8 @@ const file_gyr_proto_rawDesc = "" +
 	"\x0fCompactionState\x12'.gyr.internal.v1.CompactionStateRequest\x1a(.gyr.internal.v1.CompactionStateResponse\x12O\n" +
 	"\bPullTask\x12 .gyr.internal.v1.PullTaskRequest\x1a!.gyr.internal.v1.PullTaskResponse\x12U\n" +
 	"\n" +
-	"ReportTask\x12\".gyr.internal.v1.ReportTaskRequest\x1a#.gyr.internal.v1.ReportTaskResponse2\xf0\x03\n" +
+	"ReportTask\x12\".gyr.internal.v1.ReportTaskRequest\x1a#.gyr.internal.v1.ReportTaskResponse\x12L\n" +
+	"\aInspect\x12\x1f.gyr.internal.v1.InspectRequest\x1a .gyr.internal.v1.InspectResponse2\xf0\x03\n" +
 	"\bDataNode\x12F\n" +
 	"\x05Write\x12\x1d.gyr.internal.v1.WriteRequest\x1a\x1e.gyr.internal.v1.WriteResponse\x12L\n" +
 	"\aBarrier\x12\x1f.gyr.internal.v1.BarrierRequest\x1a .gyr.internal.v1.BarrierResponse\x12F\n" +
@@ -3710,173 +3803,177 @@ func file_gyr_proto_rawDescGZIP() []byte {
 }
 
 var file_gyr_proto_enumTypes = make([]protoimpl.EnumInfo, 1)
-var file_gyr_proto_msgTypes = make([]protoimpl.MessageInfo, 60)
+var file_gyr_proto_msgTypes = make([]protoimpl.MessageInfo, 62)
 var file_gyr_proto_goTypes = []any{
 	(WriteKind)(0),                  // 0: gyr.internal.v1.WriteKind
-	(*Ack)(nil),                     // 1: gyr.internal.v1.Ack
-	(*AllocTimestampRequest)(nil),   // 2: gyr.internal.v1.AllocTimestampRequest
-	(*AllocTimestampResponse)(nil),  // 3: gyr.internal.v1.AllocTimestampResponse
-	(*AllocIDRequest)(nil),          // 4: gyr.internal.v1.AllocIDRequest
-	(*AllocIDResponse)(nil),         // 5: gyr.internal.v1.AllocIDResponse
-	(*DatabaseRequest)(nil),         // 6: gyr.internal.v1.DatabaseRequest
-	(*CreateCollectionRequest)(nil), // 7: gyr.internal.v1.CreateCollectionRequest
-	(*CollectionRef)(nil),           // 8: gyr.internal.v1.CollectionRef
-	(*RenameCollectionRequest)(nil), // 9: gyr.internal.v1.RenameCollectionRequest
-	(*AlterCollectionRequest)(nil),  // 10: gyr.internal.v1.AlterCollectionRequest
-	(*AddFieldRequest)(nil),         // 11: gyr.internal.v1.AddFieldRequest
-	(*PartitionRequest)(nil),        // 12: gyr.internal.v1.PartitionRequest
-	(*AliasRequest)(nil),            // 13: gyr.internal.v1.AliasRequest
-	(*CreateIndexRequest)(nil),      // 14: gyr.internal.v1.CreateIndexRequest
-	(*AlterIndexRequest)(nil),       // 15: gyr.internal.v1.AlterIndexRequest
-	(*DropIndexRequest)(nil),        // 16: gyr.internal.v1.DropIndexRequest
-	(*LoadRequest)(nil),             // 17: gyr.internal.v1.LoadRequest
-	(*ReleaseRequest)(nil),          // 18: gyr.internal.v1.ReleaseRequest
-	(*LoadStateRequest)(nil),        // 19: gyr.internal.v1.LoadStateRequest
-	(*LoadStateResponse)(nil),       // 20: gyr.internal.v1.LoadStateResponse
-	(*CompactResponse)(nil),         // 21: gyr.internal.v1.CompactResponse
-	(*CompactionStateRequest)(nil),  // 22: gyr.internal.v1.CompactionStateRequest
-	(*CompactionStateResponse)(nil), // 23: gyr.internal.v1.CompactionStateResponse
-	(*CompactionPlan)(nil),          // 24: gyr.internal.v1.CompactionPlan
-	(*PullTaskRequest)(nil),         // 25: gyr.internal.v1.PullTaskRequest
-	(*PullTaskResponse)(nil),        // 26: gyr.internal.v1.PullTaskResponse
-	(*ReportTaskRequest)(nil),       // 27: gyr.internal.v1.ReportTaskRequest
-	(*ReportTaskResponse)(nil),      // 28: gyr.internal.v1.ReportTaskResponse
-	(*WriteRequest)(nil),            // 29: gyr.internal.v1.WriteRequest
-	(*WritePart)(nil),               // 30: gyr.internal.v1.WritePart
-	(*WriteResponse)(nil),           // 31: gyr.internal.v1.WriteResponse
-	(*BarrierRequest)(nil),          // 32: gyr.internal.v1.BarrierRequest
-	(*BarrierResponse)(nil),         // 33: gyr.internal.v1.BarrierResponse
-	(*FlushRequest)(nil),            // 34: gyr.internal.v1.FlushRequest
-	(*FlushResponse)(nil),           // 35: gyr.internal.v1.FlushResponse
-	(*FlushStateRequest)(nil),       // 36: gyr.internal.v1.FlushStateRequest
-	(*FlushStateResponse)(nil),      // 37: gyr.internal.v1.FlushStateResponse
-	(*SyncCatalogRequest)(nil),      // 38: gyr.internal.v1.SyncCatalogRequest
-	(*SyncCatalogResponse)(nil),     // 39: gyr.internal.v1.SyncCatalogResponse
-	(*NodeStatusRequest)(nil),       // 40: gyr.internal.v1.NodeStatusRequest
-	(*NodeStatusResponse)(nil),      // 41: gyr.internal.v1.NodeStatusResponse
-	(*PrepareViewRequest)(nil),      // 42: gyr.internal.v1.PrepareViewRequest
-	(*PrepareViewResponse)(nil),     // 43: gyr.internal.v1.PrepareViewResponse
-	(*Snapshot)(nil),                // 44: gyr.internal.v1.Snapshot
-	(*ViewRef)(nil),                 // 45: gyr.internal.v1.ViewRef
-	(*Scope)(nil),                   // 46: gyr.internal.v1.Scope
-	(*SearchRequest)(nil),           // 47: gyr.internal.v1.SearchRequest
-	(*SubSearch)(nil),               // 48: gyr.internal.v1.SubSearch
-	(*SearchResponse)(nil),          // 49: gyr.internal.v1.SearchResponse
-	(*SubResult)(nil),               // 50: gyr.internal.v1.SubResult
-	(*QueryRequest)(nil),            // 51: gyr.internal.v1.QueryRequest
-	(*QueryResponse)(nil),           // 52: gyr.internal.v1.QueryResponse
-	(*FetchRequest)(nil),            // 53: gyr.internal.v1.FetchRequest
-	(*FetchResponse)(nil),           // 54: gyr.internal.v1.FetchResponse
-	(*ErrorDetail)(nil),             // 55: gyr.internal.v1.ErrorDetail
-	nil,                             // 56: gyr.internal.v1.DatabaseRequest.PropertiesEntry
-	nil,                             // 57: gyr.internal.v1.CreateCollectionRequest.PropertiesEntry
-	nil,                             // 58: gyr.internal.v1.AlterCollectionRequest.SetEntry
-	nil,                             // 59: gyr.internal.v1.AlterIndexRequest.SetEntry
-	nil,                             // 60: gyr.internal.v1.SubSearch.ParamsEntry
+	(*InspectRequest)(nil),          // 1: gyr.internal.v1.InspectRequest
+	(*InspectResponse)(nil),         // 2: gyr.internal.v1.InspectResponse
+	(*Ack)(nil),                     // 3: gyr.internal.v1.Ack
+	(*AllocTimestampRequest)(nil),   // 4: gyr.internal.v1.AllocTimestampRequest
+	(*AllocTimestampResponse)(nil),  // 5: gyr.internal.v1.AllocTimestampResponse
+	(*AllocIDRequest)(nil),          // 6: gyr.internal.v1.AllocIDRequest
+	(*AllocIDResponse)(nil),         // 7: gyr.internal.v1.AllocIDResponse
+	(*DatabaseRequest)(nil),         // 8: gyr.internal.v1.DatabaseRequest
+	(*CreateCollectionRequest)(nil), // 9: gyr.internal.v1.CreateCollectionRequest
+	(*CollectionRef)(nil),           // 10: gyr.internal.v1.CollectionRef
+	(*RenameCollectionRequest)(nil), // 11: gyr.internal.v1.RenameCollectionRequest
+	(*AlterCollectionRequest)(nil),  // 12: gyr.internal.v1.AlterCollectionRequest
+	(*AddFieldRequest)(nil),         // 13: gyr.internal.v1.AddFieldRequest
+	(*PartitionRequest)(nil),        // 14: gyr.internal.v1.PartitionRequest
+	(*AliasRequest)(nil),            // 15: gyr.internal.v1.AliasRequest
+	(*CreateIndexRequest)(nil),      // 16: gyr.internal.v1.CreateIndexRequest
+	(*AlterIndexRequest)(nil),       // 17: gyr.internal.v1.AlterIndexRequest
+	(*DropIndexRequest)(nil),        // 18: gyr.internal.v1.DropIndexRequest
+	(*LoadRequest)(nil),             // 19: gyr.internal.v1.LoadRequest
+	(*ReleaseRequest)(nil),          // 20: gyr.internal.v1.ReleaseRequest
+	(*LoadStateRequest)(nil),        // 21: gyr.internal.v1.LoadStateRequest
+	(*LoadStateResponse)(nil),       // 22: gyr.internal.v1.LoadStateResponse
+	(*CompactResponse)(nil),         // 23: gyr.internal.v1.CompactResponse
+	(*CompactionStateRequest)(nil),  // 24: gyr.internal.v1.CompactionStateRequest
+	(*CompactionStateResponse)(nil), // 25: gyr.internal.v1.CompactionStateResponse
+	(*CompactionPlan)(nil),          // 26: gyr.internal.v1.CompactionPlan
+	(*PullTaskRequest)(nil),         // 27: gyr.internal.v1.PullTaskRequest
+	(*PullTaskResponse)(nil),        // 28: gyr.internal.v1.PullTaskResponse
+	(*ReportTaskRequest)(nil),       // 29: gyr.internal.v1.ReportTaskRequest
+	(*ReportTaskResponse)(nil),      // 30: gyr.internal.v1.ReportTaskResponse
+	(*WriteRequest)(nil),            // 31: gyr.internal.v1.WriteRequest
+	(*WritePart)(nil),               // 32: gyr.internal.v1.WritePart
+	(*WriteResponse)(nil),           // 33: gyr.internal.v1.WriteResponse
+	(*BarrierRequest)(nil),          // 34: gyr.internal.v1.BarrierRequest
+	(*BarrierResponse)(nil),         // 35: gyr.internal.v1.BarrierResponse
+	(*FlushRequest)(nil),            // 36: gyr.internal.v1.FlushRequest
+	(*FlushResponse)(nil),           // 37: gyr.internal.v1.FlushResponse
+	(*FlushStateRequest)(nil),       // 38: gyr.internal.v1.FlushStateRequest
+	(*FlushStateResponse)(nil),      // 39: gyr.internal.v1.FlushStateResponse
+	(*SyncCatalogRequest)(nil),      // 40: gyr.internal.v1.SyncCatalogRequest
+	(*SyncCatalogResponse)(nil),     // 41: gyr.internal.v1.SyncCatalogResponse
+	(*NodeStatusRequest)(nil),       // 42: gyr.internal.v1.NodeStatusRequest
+	(*NodeStatusResponse)(nil),      // 43: gyr.internal.v1.NodeStatusResponse
+	(*PrepareViewRequest)(nil),      // 44: gyr.internal.v1.PrepareViewRequest
+	(*PrepareViewResponse)(nil),     // 45: gyr.internal.v1.PrepareViewResponse
+	(*Snapshot)(nil),                // 46: gyr.internal.v1.Snapshot
+	(*ViewRef)(nil),                 // 47: gyr.internal.v1.ViewRef
+	(*Scope)(nil),                   // 48: gyr.internal.v1.Scope
+	(*SearchRequest)(nil),           // 49: gyr.internal.v1.SearchRequest
+	(*SubSearch)(nil),               // 50: gyr.internal.v1.SubSearch
+	(*SearchResponse)(nil),          // 51: gyr.internal.v1.SearchResponse
+	(*SubResult)(nil),               // 52: gyr.internal.v1.SubResult
+	(*QueryRequest)(nil),            // 53: gyr.internal.v1.QueryRequest
+	(*QueryResponse)(nil),           // 54: gyr.internal.v1.QueryResponse
+	(*FetchRequest)(nil),            // 55: gyr.internal.v1.FetchRequest
+	(*FetchResponse)(nil),           // 56: gyr.internal.v1.FetchResponse
+	(*ErrorDetail)(nil),             // 57: gyr.internal.v1.ErrorDetail
+	nil,                             // 58: gyr.internal.v1.DatabaseRequest.PropertiesEntry
+	nil,                             // 59: gyr.internal.v1.CreateCollectionRequest.PropertiesEntry
+	nil,                             // 60: gyr.internal.v1.AlterCollectionRequest.SetEntry
+	nil,                             // 61: gyr.internal.v1.AlterIndexRequest.SetEntry
+	nil,                             // 62: gyr.internal.v1.SubSearch.ParamsEntry
 }
 var file_gyr_proto_depIdxs = []int32{
-	56, // 0: gyr.internal.v1.DatabaseRequest.properties:type_name -> gyr.internal.v1.DatabaseRequest.PropertiesEntry
-	57, // 1: gyr.internal.v1.CreateCollectionRequest.properties:type_name -> gyr.internal.v1.CreateCollectionRequest.PropertiesEntry
-	8,  // 2: gyr.internal.v1.AlterCollectionRequest.collection:type_name -> gyr.internal.v1.CollectionRef
-	58, // 3: gyr.internal.v1.AlterCollectionRequest.set:type_name -> gyr.internal.v1.AlterCollectionRequest.SetEntry
-	8,  // 4: gyr.internal.v1.AddFieldRequest.collection:type_name -> gyr.internal.v1.CollectionRef
-	8,  // 5: gyr.internal.v1.PartitionRequest.collection:type_name -> gyr.internal.v1.CollectionRef
-	8,  // 6: gyr.internal.v1.CreateIndexRequest.collection:type_name -> gyr.internal.v1.CollectionRef
-	8,  // 7: gyr.internal.v1.AlterIndexRequest.collection:type_name -> gyr.internal.v1.CollectionRef
-	59, // 8: gyr.internal.v1.AlterIndexRequest.set:type_name -> gyr.internal.v1.AlterIndexRequest.SetEntry
-	8,  // 9: gyr.internal.v1.DropIndexRequest.collection:type_name -> gyr.internal.v1.CollectionRef
-	8,  // 10: gyr.internal.v1.LoadRequest.collection:type_name -> gyr.internal.v1.CollectionRef
-	8,  // 11: gyr.internal.v1.ReleaseRequest.collection:type_name -> gyr.internal.v1.CollectionRef
-	8,  // 12: gyr.internal.v1.LoadStateRequest.collection:type_name -> gyr.internal.v1.CollectionRef
-	24, // 13: gyr.internal.v1.CompactionStateResponse.plans:type_name -> gyr.internal.v1.CompactionPlan
+	58, // 0: gyr.internal.v1.DatabaseRequest.properties:type_name -> gyr.internal.v1.DatabaseRequest.PropertiesEntry
+	59, // 1: gyr.internal.v1.CreateCollectionRequest.properties:type_name -> gyr.internal.v1.CreateCollectionRequest.PropertiesEntry
+	10, // 2: gyr.internal.v1.AlterCollectionRequest.collection:type_name -> gyr.internal.v1.CollectionRef
+	60, // 3: gyr.internal.v1.AlterCollectionRequest.set:type_name -> gyr.internal.v1.AlterCollectionRequest.SetEntry
+	10, // 4: gyr.internal.v1.AddFieldRequest.collection:type_name -> gyr.internal.v1.CollectionRef
+	10, // 5: gyr.internal.v1.PartitionRequest.collection:type_name -> gyr.internal.v1.CollectionRef
+	10, // 6: gyr.internal.v1.CreateIndexRequest.collection:type_name -> gyr.internal.v1.CollectionRef
+	10, // 7: gyr.internal.v1.AlterIndexRequest.collection:type_name -> gyr.internal.v1.CollectionRef
+	61, // 8: gyr.internal.v1.AlterIndexRequest.set:type_name -> gyr.internal.v1.AlterIndexRequest.SetEntry
+	10, // 9: gyr.internal.v1.DropIndexRequest.collection:type_name -> gyr.internal.v1.CollectionRef
+	10, // 10: gyr.internal.v1.LoadRequest.collection:type_name -> gyr.internal.v1.CollectionRef
+	10, // 11: gyr.internal.v1.ReleaseRequest.collection:type_name -> gyr.internal.v1.CollectionRef
+	10, // 12: gyr.internal.v1.LoadStateRequest.collection:type_name -> gyr.internal.v1.CollectionRef
+	26, // 13: gyr.internal.v1.CompactionStateResponse.plans:type_name -> gyr.internal.v1.CompactionPlan
 	0,  // 14: gyr.internal.v1.WriteRequest.kind:type_name -> gyr.internal.v1.WriteKind
-	30, // 15: gyr.internal.v1.WriteRequest.parts:type_name -> gyr.internal.v1.WritePart
-	45, // 16: gyr.internal.v1.Scope.views:type_name -> gyr.internal.v1.ViewRef
-	44, // 17: gyr.internal.v1.Scope.snapshots:type_name -> gyr.internal.v1.Snapshot
-	46, // 18: gyr.internal.v1.SearchRequest.scope:type_name -> gyr.internal.v1.Scope
-	48, // 19: gyr.internal.v1.SearchRequest.searches:type_name -> gyr.internal.v1.SubSearch
-	60, // 20: gyr.internal.v1.SubSearch.params:type_name -> gyr.internal.v1.SubSearch.ParamsEntry
-	50, // 21: gyr.internal.v1.SearchResponse.results:type_name -> gyr.internal.v1.SubResult
-	46, // 22: gyr.internal.v1.QueryRequest.scope:type_name -> gyr.internal.v1.Scope
-	46, // 23: gyr.internal.v1.FetchRequest.scope:type_name -> gyr.internal.v1.Scope
-	2,  // 24: gyr.internal.v1.Coordinator.AllocTimestamp:input_type -> gyr.internal.v1.AllocTimestampRequest
-	4,  // 25: gyr.internal.v1.Coordinator.AllocID:input_type -> gyr.internal.v1.AllocIDRequest
-	6,  // 26: gyr.internal.v1.Coordinator.CreateDatabase:input_type -> gyr.internal.v1.DatabaseRequest
-	6,  // 27: gyr.internal.v1.Coordinator.DropDatabase:input_type -> gyr.internal.v1.DatabaseRequest
-	6,  // 28: gyr.internal.v1.Coordinator.AlterDatabase:input_type -> gyr.internal.v1.DatabaseRequest
-	7,  // 29: gyr.internal.v1.Coordinator.CreateCollection:input_type -> gyr.internal.v1.CreateCollectionRequest
-	8,  // 30: gyr.internal.v1.Coordinator.DropCollection:input_type -> gyr.internal.v1.CollectionRef
-	9,  // 31: gyr.internal.v1.Coordinator.RenameCollection:input_type -> gyr.internal.v1.RenameCollectionRequest
-	10, // 32: gyr.internal.v1.Coordinator.AlterCollection:input_type -> gyr.internal.v1.AlterCollectionRequest
-	11, // 33: gyr.internal.v1.Coordinator.AddField:input_type -> gyr.internal.v1.AddFieldRequest
-	12, // 34: gyr.internal.v1.Coordinator.CreatePartition:input_type -> gyr.internal.v1.PartitionRequest
-	12, // 35: gyr.internal.v1.Coordinator.DropPartition:input_type -> gyr.internal.v1.PartitionRequest
-	13, // 36: gyr.internal.v1.Coordinator.CreateAlias:input_type -> gyr.internal.v1.AliasRequest
-	13, // 37: gyr.internal.v1.Coordinator.AlterAlias:input_type -> gyr.internal.v1.AliasRequest
-	13, // 38: gyr.internal.v1.Coordinator.DropAlias:input_type -> gyr.internal.v1.AliasRequest
-	14, // 39: gyr.internal.v1.Coordinator.CreateIndex:input_type -> gyr.internal.v1.CreateIndexRequest
-	15, // 40: gyr.internal.v1.Coordinator.AlterIndex:input_type -> gyr.internal.v1.AlterIndexRequest
-	16, // 41: gyr.internal.v1.Coordinator.DropIndex:input_type -> gyr.internal.v1.DropIndexRequest
-	17, // 42: gyr.internal.v1.Coordinator.Load:input_type -> gyr.internal.v1.LoadRequest
-	18, // 43: gyr.internal.v1.Coordinator.Release:input_type -> gyr.internal.v1.ReleaseRequest
-	19, // 44: gyr.internal.v1.Coordinator.LoadState:input_type -> gyr.internal.v1.LoadStateRequest
-	8,  // 45: gyr.internal.v1.Coordinator.Compact:input_type -> gyr.internal.v1.CollectionRef
-	22, // 46: gyr.internal.v1.Coordinator.CompactionState:input_type -> gyr.internal.v1.CompactionStateRequest
-	25, // 47: gyr.internal.v1.Coordinator.PullTask:input_type -> gyr.internal.v1.PullTaskRequest
-	27, // 48: gyr.internal.v1.Coordinator.ReportTask:input_type -> gyr.internal.v1.ReportTaskRequest
-	29, // 49: gyr.internal.v1.DataNode.Write:input_type -> gyr.internal.v1.WriteRequest
-	32, // 50: gyr.internal.v1.DataNode.Barrier:input_type -> gyr.internal.v1.BarrierRequest
-	34, // 51: gyr.internal.v1.DataNode.Flush:input_type -> gyr.internal.v1.FlushRequest
-	36, // 52: gyr.internal.v1.DataNode.FlushState:input_type -> gyr.internal.v1.FlushStateRequest
-	38, // 53: gyr.internal.v1.DataNode.SyncCatalog:input_type -> gyr.internal.v1.SyncCatalogRequest
-	40, // 54: gyr.internal.v1.DataNode.NodeStatus:input_type -> gyr.internal.v1.NodeStatusRequest
-	42, // 55: gyr.internal.v1.QueryNode.PrepareView:input_type -> gyr.internal.v1.PrepareViewRequest
-	47, // 56: gyr.internal.v1.QueryNode.Search:input_type -> gyr.internal.v1.SearchRequest
-	51, // 57: gyr.internal.v1.QueryNode.Query:input_type -> gyr.internal.v1.QueryRequest
-	53, // 58: gyr.internal.v1.QueryNode.Fetch:input_type -> gyr.internal.v1.FetchRequest
-	40, // 59: gyr.internal.v1.QueryNode.NodeStatus:input_type -> gyr.internal.v1.NodeStatusRequest
-	38, // 60: gyr.internal.v1.Proxy.SyncCatalog:input_type -> gyr.internal.v1.SyncCatalogRequest
-	40, // 61: gyr.internal.v1.Proxy.NodeStatus:input_type -> gyr.internal.v1.NodeStatusRequest
-	3,  // 62: gyr.internal.v1.Coordinator.AllocTimestamp:output_type -> gyr.internal.v1.AllocTimestampResponse
-	5,  // 63: gyr.internal.v1.Coordinator.AllocID:output_type -> gyr.internal.v1.AllocIDResponse
-	1,  // 64: gyr.internal.v1.Coordinator.CreateDatabase:output_type -> gyr.internal.v1.Ack
-	1,  // 65: gyr.internal.v1.Coordinator.DropDatabase:output_type -> gyr.internal.v1.Ack
-	1,  // 66: gyr.internal.v1.Coordinator.AlterDatabase:output_type -> gyr.internal.v1.Ack
-	1,  // 67: gyr.internal.v1.Coordinator.CreateCollection:output_type -> gyr.internal.v1.Ack
-	1,  // 68: gyr.internal.v1.Coordinator.DropCollection:output_type -> gyr.internal.v1.Ack
-	1,  // 69: gyr.internal.v1.Coordinator.RenameCollection:output_type -> gyr.internal.v1.Ack
-	1,  // 70: gyr.internal.v1.Coordinator.AlterCollection:output_type -> gyr.internal.v1.Ack
-	1,  // 71: gyr.internal.v1.Coordinator.AddField:output_type -> gyr.internal.v1.Ack
-	1,  // 72: gyr.internal.v1.Coordinator.CreatePartition:output_type -> gyr.internal.v1.Ack
-	1,  // 73: gyr.internal.v1.Coordinator.DropPartition:output_type -> gyr.internal.v1.Ack
-	1,  // 74: gyr.internal.v1.Coordinator.CreateAlias:output_type -> gyr.internal.v1.Ack
-	1,  // 75: gyr.internal.v1.Coordinator.AlterAlias:output_type -> gyr.internal.v1.Ack
-	1,  // 76: gyr.internal.v1.Coordinator.DropAlias:output_type -> gyr.internal.v1.Ack
-	1,  // 77: gyr.internal.v1.Coordinator.CreateIndex:output_type -> gyr.internal.v1.Ack
-	1,  // 78: gyr.internal.v1.Coordinator.AlterIndex:output_type -> gyr.internal.v1.Ack
-	1,  // 79: gyr.internal.v1.Coordinator.DropIndex:output_type -> gyr.internal.v1.Ack
-	1,  // 80: gyr.internal.v1.Coordinator.Load:output_type -> gyr.internal.v1.Ack
-	1,  // 81: gyr.internal.v1.Coordinator.Release:output_type -> gyr.internal.v1.Ack
-	20, // 82: gyr.internal.v1.Coordinator.LoadState:output_type -> gyr.internal.v1.LoadStateResponse
-	21, // 83: gyr.internal.v1.Coordinator.Compact:output_type -> gyr.internal.v1.CompactResponse
-	23, // 84: gyr.internal.v1.Coordinator.CompactionState:output_type -> gyr.internal.v1.CompactionStateResponse
-	26, // 85: gyr.internal.v1.Coordinator.PullTask:output_type -> gyr.internal.v1.PullTaskResponse
-	28, // 86: gyr.internal.v1.Coordinator.ReportTask:output_type -> gyr.internal.v1.ReportTaskResponse
-	31, // 87: gyr.internal.v1.DataNode.Write:output_type -> gyr.internal.v1.WriteResponse
-	33, // 88: gyr.internal.v1.DataNode.Barrier:output_type -> gyr.internal.v1.BarrierResponse
-	35, // 89: gyr.internal.v1.DataNode.Flush:output_type -> gyr.internal.v1.FlushResponse
-	37, // 90: gyr.internal.v1.DataNode.FlushState:output_type -> gyr.internal.v1.FlushStateResponse
-	39, // 91: gyr.internal.v1.DataNode.SyncCatalog:output_type -> gyr.internal.v1.SyncCatalogResponse
-	41, // 92: gyr.internal.v1.DataNode.NodeStatus:output_type -> gyr.internal.v1.NodeStatusResponse
-	43, // 93: gyr.internal.v1.QueryNode.PrepareView:output_type -> gyr.internal.v1.PrepareViewResponse
-	49, // 94: gyr.internal.v1.QueryNode.Search:output_type -> gyr.internal.v1.SearchResponse
-	52, // 95: gyr.internal.v1.QueryNode.Query:output_type -> gyr.internal.v1.QueryResponse
-	54, // 96: gyr.internal.v1.QueryNode.Fetch:output_type -> gyr.internal.v1.FetchResponse
-	41, // 97: gyr.internal.v1.QueryNode.NodeStatus:output_type -> gyr.internal.v1.NodeStatusResponse
-	39, // 98: gyr.internal.v1.Proxy.SyncCatalog:output_type -> gyr.internal.v1.SyncCatalogResponse
-	41, // 99: gyr.internal.v1.Proxy.NodeStatus:output_type -> gyr.internal.v1.NodeStatusResponse
-	62, // [62:100] is the sub-list for method output_type
-	24, // [24:62] is the sub-list for method input_type
+	32, // 15: gyr.internal.v1.WriteRequest.parts:type_name -> gyr.internal.v1.WritePart
+	47, // 16: gyr.internal.v1.Scope.views:type_name -> gyr.internal.v1.ViewRef
+	46, // 17: gyr.internal.v1.Scope.snapshots:type_name -> gyr.internal.v1.Snapshot
+	48, // 18: gyr.internal.v1.SearchRequest.scope:type_name -> gyr.internal.v1.Scope
+	50, // 19: gyr.internal.v1.SearchRequest.searches:type_name -> gyr.internal.v1.SubSearch
+	62, // 20: gyr.internal.v1.SubSearch.params:type_name -> gyr.internal.v1.SubSearch.ParamsEntry
+	52, // 21: gyr.internal.v1.SearchResponse.results:type_name -> gyr.internal.v1.SubResult
+	48, // 22: gyr.internal.v1.QueryRequest.scope:type_name -> gyr.internal.v1.Scope
+	48, // 23: gyr.internal.v1.FetchRequest.scope:type_name -> gyr.internal.v1.Scope
+	4,  // 24: gyr.internal.v1.Coordinator.AllocTimestamp:input_type -> gyr.internal.v1.AllocTimestampRequest
+	6,  // 25: gyr.internal.v1.Coordinator.AllocID:input_type -> gyr.internal.v1.AllocIDRequest
+	8,  // 26: gyr.internal.v1.Coordinator.CreateDatabase:input_type -> gyr.internal.v1.DatabaseRequest
+	8,  // 27: gyr.internal.v1.Coordinator.DropDatabase:input_type -> gyr.internal.v1.DatabaseRequest
+	8,  // 28: gyr.internal.v1.Coordinator.AlterDatabase:input_type -> gyr.internal.v1.DatabaseRequest
+	9,  // 29: gyr.internal.v1.Coordinator.CreateCollection:input_type -> gyr.internal.v1.CreateCollectionRequest
+	10, // 30: gyr.internal.v1.Coordinator.DropCollection:input_type -> gyr.internal.v1.CollectionRef
+	11, // 31: gyr.internal.v1.Coordinator.RenameCollection:input_type -> gyr.internal.v1.RenameCollectionRequest
+	12, // 32: gyr.internal.v1.Coordinator.AlterCollection:input_type -> gyr.internal.v1.AlterCollectionRequest
+	13, // 33: gyr.internal.v1.Coordinator.AddField:input_type -> gyr.internal.v1.AddFieldRequest
+	14, // 34: gyr.internal.v1.Coordinator.CreatePartition:input_type -> gyr.internal.v1.PartitionRequest
+	14, // 35: gyr.internal.v1.Coordinator.DropPartition:input_type -> gyr.internal.v1.PartitionRequest
+	15, // 36: gyr.internal.v1.Coordinator.CreateAlias:input_type -> gyr.internal.v1.AliasRequest
+	15, // 37: gyr.internal.v1.Coordinator.AlterAlias:input_type -> gyr.internal.v1.AliasRequest
+	15, // 38: gyr.internal.v1.Coordinator.DropAlias:input_type -> gyr.internal.v1.AliasRequest
+	16, // 39: gyr.internal.v1.Coordinator.CreateIndex:input_type -> gyr.internal.v1.CreateIndexRequest
+	17, // 40: gyr.internal.v1.Coordinator.AlterIndex:input_type -> gyr.internal.v1.AlterIndexRequest
+	18, // 41: gyr.internal.v1.Coordinator.DropIndex:input_type -> gyr.internal.v1.DropIndexRequest
+	19, // 42: gyr.internal.v1.Coordinator.Load:input_type -> gyr.internal.v1.LoadRequest
+	20, // 43: gyr.internal.v1.Coordinator.Release:input_type -> gyr.internal.v1.ReleaseRequest
+	21, // 44: gyr.internal.v1.Coordinator.LoadState:input_type -> gyr.internal.v1.LoadStateRequest
+	10, // 45: gyr.internal.v1.Coordinator.Compact:input_type -> gyr.internal.v1.CollectionRef
+	24, // 46: gyr.internal.v1.Coordinator.CompactionState:input_type -> gyr.internal.v1.CompactionStateRequest
+	27, // 47: gyr.internal.v1.Coordinator.PullTask:input_type -> gyr.internal.v1.PullTaskRequest
+	29, // 48: gyr.internal.v1.Coordinator.ReportTask:input_type -> gyr.internal.v1.ReportTaskRequest
+	1,  // 49: gyr.internal.v1.Coordinator.Inspect:input_type -> gyr.internal.v1.InspectRequest
+	31, // 50: gyr.internal.v1.DataNode.Write:input_type -> gyr.internal.v1.WriteRequest
+	34, // 51: gyr.internal.v1.DataNode.Barrier:input_type -> gyr.internal.v1.BarrierRequest
+	36, // 52: gyr.internal.v1.DataNode.Flush:input_type -> gyr.internal.v1.FlushRequest
+	38, // 53: gyr.internal.v1.DataNode.FlushState:input_type -> gyr.internal.v1.FlushStateRequest
+	40, // 54: gyr.internal.v1.DataNode.SyncCatalog:input_type -> gyr.internal.v1.SyncCatalogRequest
+	42, // 55: gyr.internal.v1.DataNode.NodeStatus:input_type -> gyr.internal.v1.NodeStatusRequest
+	44, // 56: gyr.internal.v1.QueryNode.PrepareView:input_type -> gyr.internal.v1.PrepareViewRequest
+	49, // 57: gyr.internal.v1.QueryNode.Search:input_type -> gyr.internal.v1.SearchRequest
+	53, // 58: gyr.internal.v1.QueryNode.Query:input_type -> gyr.internal.v1.QueryRequest
+	55, // 59: gyr.internal.v1.QueryNode.Fetch:input_type -> gyr.internal.v1.FetchRequest
+	42, // 60: gyr.internal.v1.QueryNode.NodeStatus:input_type -> gyr.internal.v1.NodeStatusRequest
+	40, // 61: gyr.internal.v1.Proxy.SyncCatalog:input_type -> gyr.internal.v1.SyncCatalogRequest
+	42, // 62: gyr.internal.v1.Proxy.NodeStatus:input_type -> gyr.internal.v1.NodeStatusRequest
+	5,  // 63: gyr.internal.v1.Coordinator.AllocTimestamp:output_type -> gyr.internal.v1.AllocTimestampResponse
+	7,  // 64: gyr.internal.v1.Coordinator.AllocID:output_type -> gyr.internal.v1.AllocIDResponse
+	3,  // 65: gyr.internal.v1.Coordinator.CreateDatabase:output_type -> gyr.internal.v1.Ack
+	3,  // 66: gyr.internal.v1.Coordinator.DropDatabase:output_type -> gyr.internal.v1.Ack
+	3,  // 67: gyr.internal.v1.Coordinator.AlterDatabase:output_type -> gyr.internal.v1.Ack
+	3,  // 68: gyr.internal.v1.Coordinator.CreateCollection:output_type -> gyr.internal.v1.Ack
+	3,  // 69: gyr.internal.v1.Coordinator.DropCollection:output_type -> gyr.internal.v1.Ack
+	3,  // 70: gyr.internal.v1.Coordinator.RenameCollection:output_type -> gyr.internal.v1.Ack
+	3,  // 71: gyr.internal.v1.Coordinator.AlterCollection:output_type -> gyr.internal.v1.Ack
+	3,  // 72: gyr.internal.v1.Coordinator.AddField:output_type -> gyr.internal.v1.Ack
+	3,  // 73: gyr.internal.v1.Coordinator.CreatePartition:output_type -> gyr.internal.v1.Ack
+	3,  // 74: gyr.internal.v1.Coordinator.DropPartition:output_type -> gyr.internal.v1.Ack
+	3,  // 75: gyr.internal.v1.Coordinator.CreateAlias:output_type -> gyr.internal.v1.Ack
+	3,  // 76: gyr.internal.v1.Coordinator.AlterAlias:output_type -> gyr.internal.v1.Ack
+	3,  // 77: gyr.internal.v1.Coordinator.DropAlias:output_type -> gyr.internal.v1.Ack
+	3,  // 78: gyr.internal.v1.Coordinator.CreateIndex:output_type -> gyr.internal.v1.Ack
+	3,  // 79: gyr.internal.v1.Coordinator.AlterIndex:output_type -> gyr.internal.v1.Ack
+	3,  // 80: gyr.internal.v1.Coordinator.DropIndex:output_type -> gyr.internal.v1.Ack
+	3,  // 81: gyr.internal.v1.Coordinator.Load:output_type -> gyr.internal.v1.Ack
+	3,  // 82: gyr.internal.v1.Coordinator.Release:output_type -> gyr.internal.v1.Ack
+	22, // 83: gyr.internal.v1.Coordinator.LoadState:output_type -> gyr.internal.v1.LoadStateResponse
+	23, // 84: gyr.internal.v1.Coordinator.Compact:output_type -> gyr.internal.v1.CompactResponse
+	25, // 85: gyr.internal.v1.Coordinator.CompactionState:output_type -> gyr.internal.v1.CompactionStateResponse
+	28, // 86: gyr.internal.v1.Coordinator.PullTask:output_type -> gyr.internal.v1.PullTaskResponse
+	30, // 87: gyr.internal.v1.Coordinator.ReportTask:output_type -> gyr.internal.v1.ReportTaskResponse
+	2,  // 88: gyr.internal.v1.Coordinator.Inspect:output_type -> gyr.internal.v1.InspectResponse
+	33, // 89: gyr.internal.v1.DataNode.Write:output_type -> gyr.internal.v1.WriteResponse
+	35, // 90: gyr.internal.v1.DataNode.Barrier:output_type -> gyr.internal.v1.BarrierResponse
+	37, // 91: gyr.internal.v1.DataNode.Flush:output_type -> gyr.internal.v1.FlushResponse
+	39, // 92: gyr.internal.v1.DataNode.FlushState:output_type -> gyr.internal.v1.FlushStateResponse
+	41, // 93: gyr.internal.v1.DataNode.SyncCatalog:output_type -> gyr.internal.v1.SyncCatalogResponse
+	43, // 94: gyr.internal.v1.DataNode.NodeStatus:output_type -> gyr.internal.v1.NodeStatusResponse
+	45, // 95: gyr.internal.v1.QueryNode.PrepareView:output_type -> gyr.internal.v1.PrepareViewResponse
+	51, // 96: gyr.internal.v1.QueryNode.Search:output_type -> gyr.internal.v1.SearchResponse
+	54, // 97: gyr.internal.v1.QueryNode.Query:output_type -> gyr.internal.v1.QueryResponse
+	56, // 98: gyr.internal.v1.QueryNode.Fetch:output_type -> gyr.internal.v1.FetchResponse
+	43, // 99: gyr.internal.v1.QueryNode.NodeStatus:output_type -> gyr.internal.v1.NodeStatusResponse
+	41, // 100: gyr.internal.v1.Proxy.SyncCatalog:output_type -> gyr.internal.v1.SyncCatalogResponse
+	43, // 101: gyr.internal.v1.Proxy.NodeStatus:output_type -> gyr.internal.v1.NodeStatusResponse
+	63, // [63:102] is the sub-list for method output_type
+	24, // [24:63] is the sub-list for method input_type
 	24, // [24:24] is the sub-list for extension type_name
 	24, // [24:24] is the sub-list for extension extendee
 	0,  // [0:24] is the sub-list for field type_name
@@ -3887,15 +3984,15 @@ func file_gyr_proto_init() {
 	if File_gyr_proto != nil {
 		return
 	}
-	file_gyr_proto_msgTypes[9].OneofWrappers = []any{}
-	file_gyr_proto_msgTypes[47].OneofWrappers = []any{}
+	file_gyr_proto_msgTypes[11].OneofWrappers = []any{}
+	file_gyr_proto_msgTypes[49].OneofWrappers = []any{}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_gyr_proto_rawDesc), len(file_gyr_proto_rawDesc)),
 			NumEnums:      1,
-			NumMessages:   60,
+			NumMessages:   62,
 			NumExtensions: 0,
 			NumServices:   4,
 		},

@@ -49,6 +49,7 @@ const (
 	Coordinator_CompactionState_FullMethodName  = "/gyr.internal.v1.Coordinator/CompactionState"
 	Coordinator_PullTask_FullMethodName         = "/gyr.internal.v1.Coordinator/PullTask"
 	Coordinator_ReportTask_FullMethodName       = "/gyr.internal.v1.Coordinator/ReportTask"
+	Coordinator_Inspect_FullMethodName          = "/gyr.internal.v1.Coordinator/Inspect"
 )
 
 // CoordinatorClient is the client API for Coordinator service.
@@ -83,6 +84,8 @@ type CoordinatorClient interface {
 	PullTask(ctx context.Context, in *PullTaskRequest, opts ...grpc.CallOption) (*PullTaskResponse, error)
 	// ReportTask tells progress (keeps the lease), success or failure. An answer with abandon set means: stop, drop the work.
 	ReportTask(ctx context.Context, in *ReportTaskRequest, opts ...grpc.CallOption) (*ReportTaskResponse, error)
+	// Inspect answers what gyr-ctl shows, as JSON: "status", or "gc" (a dry run: what would be removed, and why).
+	Inspect(ctx context.Context, in *InspectRequest, opts ...grpc.CallOption) (*InspectResponse, error)
 }
 
 type coordinatorClient struct {
@@ -343,6 +346,16 @@ func (c *coordinatorClient) ReportTask(ctx context.Context, in *ReportTaskReques
 	return out, nil
 }
 
+func (c *coordinatorClient) Inspect(ctx context.Context, in *InspectRequest, opts ...grpc.CallOption) (*InspectResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(InspectResponse)
+	err := c.cc.Invoke(ctx, Coordinator_Inspect_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
 // CoordinatorServer is the server API for Coordinator service.
 // All implementations should embed UnimplementedCoordinatorServer
 // for forward compatibility.
@@ -375,6 +388,8 @@ type CoordinatorServer interface {
 	PullTask(context.Context, *PullTaskRequest) (*PullTaskResponse, error)
 	// ReportTask tells progress (keeps the lease), success or failure. An answer with abandon set means: stop, drop the work.
 	ReportTask(context.Context, *ReportTaskRequest) (*ReportTaskResponse, error)
+	// Inspect answers what gyr-ctl shows, as JSON: "status", or "gc" (a dry run: what would be removed, and why).
+	Inspect(context.Context, *InspectRequest) (*InspectResponse, error)
 }
 
 // UnimplementedCoordinatorServer should be embedded to have
@@ -458,6 +473,9 @@ func (UnimplementedCoordinatorServer) PullTask(context.Context, *PullTaskRequest
 }
 func (UnimplementedCoordinatorServer) ReportTask(context.Context, *ReportTaskRequest) (*ReportTaskResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method ReportTask not implemented")
+}
+func (UnimplementedCoordinatorServer) Inspect(context.Context, *InspectRequest) (*InspectResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method Inspect not implemented")
 }
 func (UnimplementedCoordinatorServer) testEmbeddedByValue() {}
 
@@ -929,6 +947,24 @@ func _Coordinator_ReportTask_Handler(srv interface{}, ctx context.Context, dec f
 	return interceptor(ctx, in, info, handler)
 }
 
+func _Coordinator_Inspect_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(InspectRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(CoordinatorServer).Inspect(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: Coordinator_Inspect_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(CoordinatorServer).Inspect(ctx, req.(*InspectRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
 // Coordinator_ServiceDesc is the grpc.ServiceDesc for Coordinator service.
 // It's only intended for direct use with grpc.RegisterService,
 // and not to be introspected or modified (even as a copy)
@@ -1035,6 +1071,10 @@ var Coordinator_ServiceDesc = grpc.ServiceDesc{
 		{
 			MethodName: "ReportTask",
 			Handler:    _Coordinator_ReportTask_Handler,
+		},
+		{
+			MethodName: "Inspect",
+			Handler:    _Coordinator_Inspect_Handler,
 		},
 	},
 	Streams:  []grpc.StreamDesc{},
