@@ -1,0 +1,21 @@
+package embedded
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	pb "go.etcd.io/etcd/api/v3/etcdserverpb"
+	"go.etcd.io/etcd/server/v3/lease"
+)
+
+// RevokeLeases ends every lease that an earlier process left behind, deleting its keys. The lock on the folder proves
+// that their holders are gone, so nobody has to wait for them to run out. Call it before the first lease is granted.
+func (s *Server) RevokeLeases(ctx context.Context) error {
+	for _, l := range s.etcd.Server.Lessor().Leases() {
+		if _, err := s.etcd.Server.LeaseRevoke(ctx, &pb.LeaseRevokeRequest{ID: int64(l.ID)}); err != nil && !errors.Is(err, lease.ErrLeaseNotFound) {
+			return fmt.Errorf("embedded etcd: revoke lease %x of an earlier process: %w", int64(l.ID), err)
+		}
+	}
+	return nil
+}
