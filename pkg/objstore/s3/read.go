@@ -74,7 +74,9 @@ func (s *Store) readRange(ctx context.Context, key string, p []byte, off int64) 
 }
 
 // unchecked is for ranges: a checksum that comes with one is the whole object's.
-func unchecked(o *s3.Options) { o.ResponseChecksumValidation = aws.ResponseChecksumValidationWhenRequired }
+func unchecked(o *s3.Options) {
+	o.ResponseChecksumValidation = aws.ResponseChecksumValidationWhenRequired
+}
 
 // checkRange sees that the body starts where it was asked for: some servers ignore a range.
 func checkRange(out *s3.GetObjectOutput, off int64) error {
