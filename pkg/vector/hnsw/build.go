@@ -27,9 +27,9 @@ type builder struct {
 	img   *Image
 	quant quantiser
 	// weight and bias make pairs of rows comparable by codes alone: distance(x, y) = weight[y] + bias[x] - 2<x, u(y)>.
-	// For L2 that is |x-y|^2. For IP codes are centred, and the inner product of the means with each side comes in here.
+	// For L2 that is |x-y|^2. For IP codes are centred, and the inner product of the mean with each side comes in here.
 	weight, bias []int32
-	// order lists nodes by descending level, so that the entry node is the first and stays it.
+	// order lists the nodes by descending level, so that the entry node is the first and stays it.
 	order  []uint32
 	locks  [locks]sync.Mutex // stripe id%locks guards writes to the links of node id
 	next   atomic.Int64
@@ -46,12 +46,15 @@ func Build(ctx context.Context, cfg Config, rows vector.Rows, progress func(floa
 	if err != nil {
 		return nil, err
 	}
-	h := header{metric: cfg.Metric, dim: rows.Dim(), m: cfg.M, efc: cfg.EfConstruction, rows: rows.Len(), scale: 1}
+	h := header{metric: cfg.Metric, dim: rows.Dim(), m: cfg.M, efc: cfg.EfConstruction, rows: rows.Len(), scale: 1, widen: 1}
 	h.plan(upper)
 	if b.img, err = newImage(h); err != nil {
 		return nil, err
 	}
 	b.prepare(levels)
+	if err := b.measureWidening(ctx); err != nil {
+		return nil, joinClose(fmt.Errorf("building an HNSW index: %w", err), b.img)
+	}
 	if err := b.run(ctx); err != nil {
 		return nil, joinClose(fmt.Errorf("building an HNSW index: %w", err), b.img)
 	}
@@ -101,15 +104,16 @@ func (b *builder) prepare(levels []uint8) {
 			off += 1 + uint32(level)*uint32(g.m)
 		}
 	}
-	if g.n > 0 {
-		g.entry, g.top = b.order[0], int(levels[b.order[0]])
-	}
 	b.quant = quantiser{set: b.cfg.Set, metric: b.cfg.Metric, mean: g.mean}
 	b.quant.train(b.rows)
 	g.scale = b.quant.scale
 	b.weight, b.bias = make([]int32, g.n), make([]int32, g.n)
 	const chunk = 4096
 	b.parallel((g.n+chunk-1)/chunk, func(c int) { b.encode(c*chunk, min((c+1)*chunk, g.n)) })
+	b.chainTwins()
+	if g.n > 0 {
+		g.entry, g.top = b.order[0], int(levels[b.order[0]])
+	}
 }
 
 func fillNone(words []uint32) {
@@ -124,7 +128,7 @@ func (b *builder) encode(from, to int) {
 	for i := from; i < to; i++ {
 		sum, norm, along := b.quant.encode(b.quant.prepare(b.rows.Vector(i), buf), g.codes.Row(uint32(i)))
 		if b.cfg.Metric == vector.IP {
-			b.weight[i] = int32(max(-1<<29, min(1<<29, -2*along)))
+			b.weight[i] = int32(max(-1<<29, min(1<<29, -2*along*b.quant.pull)))
 			b.bias[i] = 256*sum + b.weight[i]
 			continue
 		}

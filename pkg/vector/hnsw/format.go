@@ -15,7 +15,7 @@ import (
 // The last section holds a crc32c for each block of each other section (padding included); its own crc and the page's
 // are in the header. Readers skip sections of unknown kind and refuse an unknown major version.
 //
-//	0 magic  8 major u16  10 minor u16  12 metric u8  13 quantiser u8  16 dim u32  20 M u32  24 efConstruction u32
+//	0 magic  8 major u16  10 minor u16  12 metric u8  13 quantiser u8  14 widening u16  16 dim u32  20 M u32  24 efConstruction u32
 //	28 entry u32  32 rows u64  40 top level u32  44 scale f32  48 file size u64  56 sections u32  60 crc of checksums u32
 //	64 section table: kind u32, zero u32, offset u64, length u64    4092 crc of the bytes before it
 const (
@@ -40,11 +40,12 @@ const (
 	kindLinks
 	kindUpperIndex
 	kindUpper
+	kindTwins
 	kindChecksums
 )
 
 func (k kind) String() string {
-	names := [...]string{"", "mean", "codes", "weights", "links", "upper index", "upper links", "checksums"}
+	names := [...]string{"", "mean", "codes", "weights", "links", "upper index", "upper links", "twins", "checksums"}
 	if int(k) < len(names) && k > 0 {
 		return names[k]
 	}
@@ -84,6 +85,7 @@ type header struct {
 	top     int
 	scale   float32
 	size    uint64
+	widen   int
 	sumsCRC uint32
 	table   []section
 }
@@ -101,6 +103,7 @@ func (h *header) plan(upper uint64) {
 		{kindLinks, n * uint64(2*h.m) * 4},
 		{kindUpperIndex, n * 4},
 		{kindUpper, upper * 4},
+		{kindTwins, n * 4},
 	}
 	h.table, h.size = h.table[:0], pageSize
 	blocks := 0
@@ -123,6 +126,7 @@ func (h *header) encode(page []byte) {
 	le.PutUint16(page[8:], majorVersion)
 	le.PutUint16(page[10:], minorVersion)
 	page[12], page[13] = byte(h.metric), quantSQ8
+	le.PutUint16(page[14:], uint16(h.widen))
 	le.PutUint32(page[16:], uint32(h.dim))
 	le.PutUint32(page[20:], uint32(h.m))
 	le.PutUint32(page[24:], uint32(h.efc))
@@ -159,13 +163,14 @@ func decodeHeader(page []byte, size int64) (*header, error) {
 		return nil, fmt.Errorf("%w: quantiser %d", ErrVersion, page[13])
 	}
 	h := &header{
-		metric: vector.Metric(page[12]), dim: int(le.Uint32(page[16:])), m: int(le.Uint32(page[20:])),
+		metric: vector.Metric(page[12]), widen: int(le.Uint16(page[14:])), dim: int(le.Uint32(page[16:])), m: int(le.Uint32(page[20:])),
 		efc: int(le.Uint32(page[24:])), entry: le.Uint32(page[28:]), top: int(le.Uint32(page[40:])),
 		scale: math.Float32frombits(le.Uint32(page[44:])), size: le.Uint64(page[48:]), sumsCRC: le.Uint32(page[60:]),
 	}
 	rows := le.Uint64(page[32:])
 	switch {
 	case !h.metric.Valid(), h.dim < 1, h.dim > MaxDim, h.m < MinM, h.m > MaxM, rows > maxRows, h.top > maxLevel,
+		h.widen < 1, h.widen > maxWiden,
 		!(h.scale > 0) || math.IsInf(float64(h.scale), 0):
 		return nil, corrupt(where, "parameters out of range")
 	case uint64(size) != h.size:

@@ -19,6 +19,10 @@ type graph struct {
 	links0   []uint32
 	upOff    []uint32
 	up       []uint32
+	// twins chains the rows of equal code in ascending order: only the first of them is a node with links, the others
+	// follow it. none ends a chain.
+	twins []uint32
+	widen int // see measureWidening
 }
 
 // links returns the list of a node on a level that the node has.
@@ -56,6 +60,11 @@ func (g *graph) check() error {
 		}
 		if int(off) >= len(g.up) || g.up[off] == 0 || int(g.up[off]) > g.top || int(off)+1+int(g.up[off])*g.m > len(g.up) {
 			return corrupt(kindUpperIndex.String(), "node %d lies outside", id)
+		}
+	}
+	for id, next := range g.twins {
+		if next != none && (int(next) >= g.n || int(next) <= id) {
+			return corrupt(kindTwins.String(), "row %d follows row %d", next, id)
 		}
 	}
 	if g.level(g.entry) != g.top {

@@ -47,6 +47,8 @@ func newImage(h header) (*Image, error) {
 		links0: words[uint32](img.section(kindLinks)),
 		upOff:  words[uint32](img.section(kindUpperIndex)),
 		up:     words[uint32](img.section(kindUpper)),
+		twins:  words[uint32](img.section(kindTwins)),
+		widen:  h.widen,
 		scale:  h.scale,
 	}
 	return img, nil
@@ -69,7 +71,7 @@ func (img *Image) section(k kind) []byte {
 
 // seal writes checksums and header, after which the image may be written out.
 func (img *Image) seal() {
-	img.head.entry, img.head.top, img.head.scale = img.entry, img.top, img.scale
+	img.head.entry, img.head.top, img.head.scale, img.head.widen = img.entry, img.top, img.scale, img.widen
 	sums := img.section(kindChecksums)
 	i := 0
 	img.head.eachBlock(func(_ section, off, end uint64) bool {

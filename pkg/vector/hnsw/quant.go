@@ -16,6 +16,8 @@ type quantiser struct {
 	metric vector.Metric
 	mean   []float32
 	scale  float32
+	// pull is how much the mean counts when rows are compared by inner product while building; see train.
+	pull float64
 }
 
 // prepare returns x as it is coded: normalised for Cosine, with buf as memory.
@@ -35,18 +37,35 @@ func (q *quantiser) prepare(x, buf []float32) []float32 {
 	return buf
 }
 
-// train sets mean and scale from evenly spread rows.
+// train sets mean, scale and pull from evenly spread rows.
+//
+// In an inner product the mean favours the same rows for every query. When it is longer than the rows' offsets from it, all
+// nodes of a graph would link to those few rows and leave it unconnected; its weight is then cut to the length of the
+// offsets. Rows of equal length need no cut: there the inner product orders like the distance, mean included.
 func (q *quantiser) train(rows vector.Rows) {
 	n, dim := rows.Len(), rows.Dim()
 	count := min(n, sampleRows)
 	sum, buf := make([]float64, dim), make([]float32, dim)
+	var squares, fourths float64
 	for i := range count {
+		length := 0.0
 		for d, v := range q.prepare(rows.Vector(i*n/count), buf) {
 			sum[d] += float64(v)
+			length += float64(v) * float64(v)
 		}
+		squares += length
+		fourths += length * length
 	}
+	share, meanLength := 1/float64(max(count, 1)), 0.0
 	for d := range sum {
-		q.mean[d] = float32(sum[d] / float64(max(count, 1)))
+		q.mean[d] = float32(sum[d] * share)
+		meanLength += float64(q.mean[d]) * float64(q.mean[d])
+	}
+	squares, fourths = squares*share, fourths*share
+	q.pull = 1
+	offset, deviation := squares-meanLength, math.Sqrt(max(0, fourths-squares*squares))
+	if deviation > offset/10 && meanLength > offset {
+		q.pull = math.Sqrt(max(0, offset) / meanLength)
 	}
 	var widest float32
 	q.eachOffset(rows, count, buf, func(v float32) { widest = max(widest, v) })
@@ -123,6 +142,7 @@ type coded struct {
 	bias    int32
 	ratio   float32 // 1 unless the query is far wider than the rows; see fit
 	weights bool    // whether weights count
+	length  float64 // of q
 }
 
 // query codes x, using and keeping the memory of c.q.
@@ -147,6 +167,7 @@ func (q *quantiser) query(x []float32, c *coded) {
 		norm += i * i
 	}
 	clear(c.q[len(x):])
+	c.length = math.Sqrt(float64(norm))
 	c.bias = 256 * sum
 	if c.weights && c.ratio == 1 {
 		c.bias += norm

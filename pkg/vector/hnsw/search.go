@@ -3,6 +3,7 @@ package hnsw
 import (
 	"context"
 	"fmt"
+	"math"
 	"sync"
 
 	"github.com/gyr-db/gyr/pkg/vector"
@@ -84,13 +85,17 @@ type searcher struct {
 	heap   topk.Heap // of codes, in a scan
 	best   topk.Heap // of exact scores
 	ids    []uint32  // candidates for the re-rank, nearest first
+	keys   []uint32  // their distances by code
 	rows   [][]float32
 	scores []float32
 
 	p       Params
+	widen   int
 	n       int // rows
 	allowed int // estimate
 	words   []uint64
+
+	batchKeys [testBatch]uint32
 }
 
 func newSearcher(x *Index) *searcher {
@@ -99,7 +104,7 @@ func newSearcher(x *Index) *searcher {
 
 func (s *searcher) begin(p Params) {
 	s.n = s.x.img.n
-	p.K, s.p = min(p.K, s.n), p
+	s.p = Params{K: min(p.K, s.n), Ef: min(p.Ef, s.n), Filter: p.Filter}
 	s.allowed, s.words = s.n, nil
 	if p.Filter != nil {
 		s.allowed = max(0, min(s.n, p.Filter.Count()))
@@ -123,6 +128,9 @@ func (s *searcher) search(ctx context.Context, query []float32) ([]uint64, error
 	q := &s.x.quant
 	s.scorer = vector.NewScorer(q.set, q.metric, query)
 	q.query(q.prepare(query, s.buf), &s.w.query)
+	if s.widen = s.x.img.widen; s.w.query.ratio != 1 {
+		s.widen *= farWiden
+	}
 	if err := s.run(ctx); err != nil {
 		return nil, err
 	}
@@ -130,9 +138,36 @@ func (s *searcher) search(ctx context.Context, query []float32) ([]uint64, error
 	return s.best.Sort(), nil
 }
 
-// candidates returns how many rows the re-rank looks at: twice k, and some more when k is small, since the order of codes
-// is only nearly the order of scores.
-func (s *searcher) candidates() int { return s.p.K + max(s.p.K, 24) }
+// candidates returns how many rows the re-rank looks at, at least: twice k, and some more when k is small, since the order
+// of codes is only nearly the order of scores; more where codes are coarse for these rows or for the query.
+func (s *searcher) candidates() int { return s.widen * (s.p.K + max(s.p.K, 24)) }
+
+// limit returns how many rows the re-rank looks at, at most.
+func (s *searcher) limit() int {
+	n := s.candidates()
+	return n + min(7*n, 4096)
+}
+
+// cut drops the candidates behind the first ones that are too far to be among the k best. A code differs from its vector
+// by a rounding error of 0.29 steps (standard deviation) in any direction, so a distance d by code has an error of
+// 0.29*sqrt(2) steps with both sides coded, and the difference of two such distances one of 0.58: whoever is three
+// deviations behind the k-th is out. For inner products the error grows with the length of the query instead.
+func (s *searcher) cut() {
+	k, n := s.p.K, s.candidates()
+	if len(s.keys) <= n || len(s.keys) < k {
+		return
+	}
+	kth := float64(distOf(s.keys[k-1]))
+	bound := kth + 3*s.w.query.length
+	if s.w.query.weights && s.w.query.ratio == 1 {
+		d := math.Sqrt(max(0, kth)) + 1.75
+		bound = d * d
+	}
+	for n < len(s.keys) && float64(distOf(s.keys[n])) <= bound {
+		n++
+	}
+	s.ids, s.keys = s.ids[:n], s.keys[:n]
+}
 
 // rerank scores the candidates exactly and keeps the best.
 func (s *searcher) rerank() {

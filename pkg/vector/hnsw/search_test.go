@@ -1,7 +1,10 @@
 package hnsw
 
 import (
+	"context"
+	"errors"
 	"fmt"
+	"sync"
 	"testing"
 
 	"github.com/gyr-db/gyr/pkg/vector"
@@ -117,4 +120,151 @@ func TestRecall(t *testing.T) {
 			}
 		}
 	}
+}
+
+// TestManyHits asks for very many rows, more than there are and more than are allowed.
+func TestManyHits(t *testing.T) {
+	const n, dim = 20000, 8
+	rows := sample.Clustered(10, 0, n, dim, 50)
+	query := sample.Clustered(10, 1, 1, dim, 50).Data
+	x := build(t, rows, vector.L2, 2)
+	half := sample.Share(1, n, 0.5)
+	for _, k := range []int{1, 500, 16384, 30000} {
+		for _, f := range []*sample.Bits{nil, half} {
+			var vf vector.Filter
+			if f != nil {
+				vf = f
+			}
+			hits, _, err := x.Search(t.Context(), query, Params{K: k, Ef: max(k, 32), Filter: vf})
+			if err != nil {
+				t.Fatal(err)
+			}
+			checkHits(t, x, query, hits, k, f)
+			if r := sample.Recall(vector.L2, hits, exact(t, rows, vector.L2, query, k, vf)); r < 0.95 {
+				t.Fatalf("k %d: recall %.3f", k, r)
+			}
+		}
+	}
+}
+
+// TestOtherSide: all rows near the query are disallowed, so that a walk sees none of the allowed ones at first.
+func TestOtherSide(t *testing.T) {
+	const n, dim = 40000, 16
+	rows := sample.Clustered(11, 0, n, dim, 8)
+	query := rows.Vector(5)
+	x := build(t, rows, vector.L2, 2)
+	near := exact(t, rows, vector.L2, query, n/5, nil)[0]
+	f := sample.Where(n, func(int) bool { return true })
+	for _, h := range near {
+		f.Set[h.ID/64] &^= 1 << (h.ID % 64)
+	}
+	f.Estimate = n - len(near)
+	hits, _, err := x.Search(t.Context(), query, Params{K: 10, Ef: 32, Filter: f})
+	if err != nil {
+		t.Fatal(err)
+	}
+	checkHits(t, x, query, hits, 10, f)
+	if r := sample.Recall(vector.L2, hits, exact(t, rows, vector.L2, query, 10, f)); r < 1 {
+		t.Fatalf("recall %.3f", r)
+	}
+}
+
+func TestCloseWhileSearching(t *testing.T) {
+	rows := sample.Clustered(12, 0, 3000, 24, 10)
+	x := build(t, rows, vector.Cosine, 2)
+	var wg sync.WaitGroup
+	started := make(chan struct{}, 4)
+	for range 4 {
+		wg.Go(func() {
+			for i := 0; ; i++ {
+				hits, _, err := x.Search(context.Background(), rows.Vector(i%3000), Params{K: 3, Ef: 20})
+				if i == 0 {
+					started <- struct{}{}
+				}
+				if errors.Is(err, vector.ErrClosed) {
+					return
+				}
+				if err != nil || len(hits[0]) != 3 {
+					t.Error(hits, err)
+					return
+				}
+			}
+		})
+	}
+	for range 4 {
+		<-started
+	}
+	for range 2 {
+		if err := x.Close(); err != nil {
+			t.Error(err)
+		}
+	}
+	wg.Wait()
+	if err := x.Use(func() error { return nil }); !errors.Is(err, vector.ErrClosed) {
+		t.Fatal(err)
+	}
+}
+
+func TestCancelled(t *testing.T) {
+	rows := sample.Clustered(13, 0, 60000, 4, 10)
+	x := build(t, rows, vector.L2, 2)
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	if _, _, err := x.Search(ctx, rows.Vector(0), Params{K: 1000, Ef: 60000}); !errors.Is(err, context.Canceled) {
+		t.Fatal(err)
+	}
+}
+
+// TestSearchAllocations: a search allocates its results and nothing else.
+func TestSearchAllocations(t *testing.T) {
+	rows := sample.Clustered(14, 0, 20000, 32, 10)
+	x := build(t, rows, vector.L2, 2)
+	f := sample.Share(1, 20000, 0.9)
+	for _, p := range []Params{{K: 10, Ef: 64}, {K: 10, Ef: 64, Filter: f}, {K: 10, Ef: 64, Filter: sample.Share(1, 20000, 0.05)}} {
+		n := testing.AllocsPerRun(50, func() {
+			if _, _, err := x.Search(t.Context(), rows.Vector(7), p); err != nil {
+				t.Fatal(err)
+			}
+		})
+		if n > 3 { // two for the results; t.Context may take one
+			t.Fatalf("%v allocations per search", n)
+		}
+	}
+}
+
+func BenchmarkSearch(b *testing.B) {
+	rows := sample.Clustered(1, 0, 50000, 128, 300)
+	queries := sample.Clustered(1, 1, 1000, 128, 300)
+	x := build(b, rows, vector.L2, 0)
+	for _, ef := range []int{16, 64, 256} {
+		b.Run(fmt.Sprintf("ef%d", ef), func(b *testing.B) {
+			for i := range b.N {
+				if _, _, err := x.Search(b.Context(), queries.Vector(i%1000), Params{K: 10, Ef: ef}); err != nil {
+					b.Fatal(err)
+				}
+			}
+		})
+	}
+	for _, share := range []float64{0.5, 0.2, 0.05, 0.01, 0.001} {
+		f := sample.Share(1, 50000, share)
+		b.Run(fmt.Sprintf("filter%g", share), func(b *testing.B) {
+			for i := range b.N {
+				if _, _, err := x.Search(b.Context(), queries.Vector(i%1000), Params{K: 10, Ef: 64, Filter: f}); err != nil {
+					b.Fatal(err)
+				}
+			}
+		})
+	}
+}
+
+func BenchmarkBuild(b *testing.B) {
+	rows := sample.Clustered(1, 0, 20000, 128, 300)
+	for range b.N {
+		img, err := Build(b.Context(), Config{Set: testSet(b), Metric: vector.L2, M: 16, EfConstruction: 200, Workers: 1}, rows, nil)
+		if err != nil {
+			b.Fatal(err)
+		}
+		_ = img.Close()
+	}
+	b.ReportMetric(float64(20000*b.N)/b.Elapsed().Seconds(), "rows/s")
 }

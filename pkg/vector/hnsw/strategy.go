@@ -10,186 +10,104 @@ import (
 const (
 	scanBatch = 256 // rows per kernel call of a scan
 	testBatch = 64  // rows per call of a filter
-	hopLimit  = 64  // rows that one step of the two-hop walk measures at most, not counting its last batch
 
-	// Costs in units of one row of a scan.
-	walkFixed   = 2500
-	walkPerRow  = 4 // one measured node of a walk: a cache miss, the visited set, the pool
-	twoHopFixed = 4000
-	twoHopPerEf = 180
-	// sparse is the share of allowed rows below which the two-hop walk loses recall.
-	sparse = 0.05
-	// maxSparseScan bounds the scans that are preferred for recall alone.
-	maxSparseScan = 400_000
+	// Costs in nanoseconds, to compare a walk with a scan; only their ratios matter. Both have a part per cache line of a
+	// code. A walk pays besides for jumping, the visited set and the pool, and a fixed part for its way down the levels.
+	lineCost  = 2.5
+	scanCost  = 2
+	walkCost  = 22
+	walkFixed = 10_000
+	// fresh is the number of nodes that a walk measures per node in its pool, as a share of M.
+	fresh = 0.65
+	// narrowest is the share of allowed rows that a pool is widened for at most.
+	narrowest = 1e-4
+	// farWiden multiplies the candidates of queries that lie so far from the rows that their codes are coarse.
+	farWiden = 8
 )
 
 // run fills ids with the candidates for the re-rank.
+//
+// With a filter the pool is widened so that about ef allowed rows fit. When a walk finds far fewer, the allowed rows lie
+// away from the query: the share among its neighbours is smaller than among all rows, and the last rows of a pool are not
+// reliable. The walk is then repeated with the share that was found. As its cost grows with the pool and that of a scan
+// does not, this ends in a scan, which finds every allowed row.
 func (s *searcher) run(ctx context.Context) error {
 	ef := s.p.Ef
+	if s.widen > 1 {
+		ef = min(s.n, max(ef, s.candidates()))
+	}
+	enough := max(s.p.K, ef/2)
+	share := max(narrowest, float64(s.allowed)/float64(s.n))
 	for {
-		share := float64(s.allowed) / float64(s.n)
-		switch {
-		case s.scanIsCheaper(ef, share):
+		size := int(float64(ef) / share)
+		if s.scanIsCheaper(size) {
 			return s.scan(ctx)
-		case s.p.Filter == nil || share > 0.5:
-			if err := s.plain(ctx, int(float64(ef)/share)); err != nil {
-				return err
-			}
-		default:
-			if err := s.twoHop(ctx, ef); err != nil {
-				return err
-			}
 		}
-		if len(s.ids) >= s.p.K {
+		found, err := s.plain(ctx, size, enough)
+		if err != nil {
+			return err
+		}
+		if found >= min(enough, s.allowed) && found >= s.p.K {
 			return nil
 		}
-		// Too few: the rows are far from the query, the estimate was wrong or the graph has a gap. Try harder; as the
-		// cost of a walk grows with ef and that of a scan does not, this ends in a scan.
-		ef *= 4
+		share = max(share/8, min(share/2, float64(found)/float64(size)))
 	}
 }
 
-// scanIsCheaper decides between a walk and a scan over the codes of allowed rows.
-func (s *searcher) scanIsCheaper(ef int, share float64) bool {
-	scan := float64(s.allowed)
-	if s.p.Filter == nil || share > 0.5 {
-		return scan <= walkFixed+walkPerRow*0.7*float64(s.x.img.m)*float64(ef)/share
-	}
-	return scan <= twoHopFixed+twoHopPerEf*float64(ef) || share < sparse && s.allowed <= maxSparseScan
+// scanIsCheaper decides between a scan over the codes of allowed rows and a walk with a pool of size.
+func (s *searcher) scanIsCheaper(size int) bool {
+	lines := lineCost * float64(s.x.img.codes.Stride/64)
+	walk := walkFixed + float64(size)*float64(s.x.img.m)*fresh*(walkCost+lines)
+	return float64(s.allowed)*(scanCost+lines) <= walk
 }
 
-// plain walks over all rows with a pool of ef and keeps the allowed ones.
-func (s *searcher) plain(ctx context.Context, ef int) error {
+// plain walks over all rows with a pool of size and returns the number of allowed rows that it met, at least as far as
+// enough. The first of them become the candidates.
+func (s *searcher) plain(ctx context.Context, size, enough int) (found int, err error) {
 	w := s.w
-	if err := w.walk(ctx, w.descend(0), 0, ef); err != nil {
-		return err
+	if err := w.walk(ctx, w.descend(0), 0, size); err != nil {
+		return 0, err
 	}
-	want := s.candidates()
-	s.ids = s.ids[:0]
-	for from := 0; from < len(w.pool.items) && len(s.ids) < want; from += testBatch {
-		ids := w.ids[:0]
-		for _, it := range w.pool.items[from:min(from+testBatch, len(w.pool.items))] {
-			ids = append(ids, itemID(it))
-		}
-		allowed := ^uint64(0)
-		if s.p.Filter != nil {
-			allowed = s.p.Filter.Test(ids)
-		}
-		for i, id := range ids {
-			if allowed>>i&1 != 0 && len(s.ids) < want {
-				s.ids = append(s.ids, id)
+	s.ids, s.keys = s.ids[:0], s.keys[:0]
+	limit := s.limit()
+	batch := w.ids[:0]
+	for _, it := range w.pool.items {
+		for id := itemID(it); id != none; id = w.g.twins[id] {
+			s.batchKeys[len(batch)] = uint32(it >> 32)
+			if batch = append(batch, id); len(batch) < testBatch {
+				continue
+			}
+			found += s.admit(batch, limit)
+			batch = batch[:0]
+			if found >= enough && len(s.ids) >= limit {
+				s.cut()
+				return found, nil
 			}
 		}
 	}
-	return nil
+	found += s.admit(batch, limit)
+	s.cut()
+	return found, nil
 }
 
-// twoHop walks over allowed rows only: where a neighbour is not allowed, its allowed neighbours take its place (the
-// ACORN-1 search of Patel et al. 2024).
-func (s *searcher) twoHop(ctx context.Context, ef int) error {
-	w := s.w
-	at := w.descend(0)
-	clear(w.visited)
-	w.pool.reset(ef)
-	w.see(at)
-	w.second[0] = at
-	s.offerAllowed(w.second[:1])
-	s.hop(at)
-	for hops := 1; ; hops++ {
-		id, ok := w.pool.next()
-		if !ok {
-			break
-		}
-		if hops%checkEvery == 0 && ctx.Err() != nil {
-			return ctx.Err()
-		}
-		s.hop(id)
+// admit adds the allowed rows among ids to the candidates, up to limit, and returns the number of allowed ones.
+func (s *searcher) admit(ids []uint32, limit int) int {
+	allowed := ^uint64(0) >> (testBatch - len(ids))
+	if s.p.Filter != nil {
+		allowed &= s.p.Filter.Test(ids)
 	}
-	s.ids = s.ids[:0]
-	for _, it := range w.pool.items[:min(len(w.pool.items), s.candidates())] {
-		s.ids = append(s.ids, itemID(it))
+	found := bits.OnesCount64(allowed)
+	for ; allowed != 0 && len(s.ids) < limit; allowed &= allowed - 1 {
+		i := bits.TrailingZeros64(allowed)
+		s.ids = append(s.ids, ids[i])
+		s.keys = append(s.keys, s.batchKeys[i])
 	}
-	return nil
-}
-
-// offerAllowed measures those of up to testBatch ids that are allowed, and returns their number.
-func (s *searcher) offerAllowed(ids []uint32) int {
-	allowed := s.p.Filter.Test(ids)
-	near := s.w.ids[:0]
-	for i, id := range ids {
-		if allowed>>i&1 != 0 {
-			near = append(near, id)
-		}
-	}
-	s.w.set.Prefetch(s.w.g.codes, near, s.w.lines)
-	s.w.offer(near)
-	return len(near)
-}
-
-// hop measures the allowed nodes at one step from id, and those behind the others until hopLimit are measured.
-func (s *searcher) hop(id uint32) {
-	w := s.w
-	w.stats.Hops++
-	first := w.unseen(w.g.links(id, 0), w.second)
-	bridges := w.bridges[:0]
-	near := w.ids[:0]
-	for from := 0; from < len(first); from += testBatch {
-		ids := first[from:min(from+testBatch, len(first))]
-		allowed := s.p.Filter.Test(ids)
-		for i, to := range ids {
-			if allowed>>i&1 != 0 {
-				near = append(near, to)
-			} else {
-				bridges = append(bridges, to)
-			}
-		}
-	}
-	w.set.Prefetch(w.g.codes, near, w.lines)
-	w.offer(near)
-	measured := len(near)
-	for _, b := range bridges {
-		if measured >= hopLimit {
-			return
-		}
-		measured += s.cross(b)
-	}
-}
-
-// cross measures the allowed, unseen neighbours of a node that is not allowed. Those that are not allowed stay unseen: they
-// may be bridges later.
-func (s *searcher) cross(bridge uint32) int {
-	w := s.w
-	near := w.ids[:0]
-	batch := w.second[:0]
-	flush := func() {
-		allowed := s.p.Filter.Test(batch)
-		for i, id := range batch {
-			if allowed>>i&1 != 0 && w.see(id) {
-				near = append(near, id)
-			}
-		}
-		batch = batch[:0]
-	}
-	for _, id := range w.g.links(bridge, 0) {
-		if id == none {
-			break
-		}
-		if w.visited[id>>6]>>(id&63)&1 != 0 {
-			continue
-		}
-		if batch = append(batch, id); len(batch) == testBatch {
-			flush()
-		}
-	}
-	flush()
-	w.set.Prefetch(w.g.codes, near, w.lines)
-	w.offer(near)
-	return len(near)
+	return found
 }
 
 // scan measures the codes of all allowed rows.
 func (s *searcher) scan(ctx context.Context) error {
-	s.heap.Reset(min(s.candidates(), s.n))
+	s.heap.Reset(min(s.limit(), s.n))
 	ids := s.w.ids[:0]
 	steps := 0
 	flush := func() error {
@@ -214,10 +132,12 @@ func (s *searcher) scan(ctx context.Context) error {
 		}
 	}
 	s.offerScan(ids)
-	s.ids = s.ids[:0]
+	s.ids, s.keys = s.ids[:0], s.keys[:0]
 	for _, p := range s.heap.Sort() {
 		s.ids = append(s.ids, topk.ID(p))
+		s.keys = append(s.keys, topk.Key(p))
 	}
+	s.cut()
 	return nil
 }
 

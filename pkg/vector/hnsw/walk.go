@@ -22,8 +22,6 @@ type walker struct {
 	visited []uint64
 	pool    pool
 	ids     []uint32
-	bridges []uint32
-	second  []uint32
 	dist    []int32
 	lines   int // cache lines of a code to prefetch
 	stats   vector.Stats
@@ -35,9 +33,7 @@ const prefetchFrom = 1 << 20
 func newWalker(set kernel.Set, g *graph) *walker {
 	w := &walker{set: set, g: g, weight: g.weight, visited: make([]uint64, (g.n+63)/64)}
 	w.ids = make([]uint32, max(g.m0, scanBatch)+1)
-	w.bridges = make([]uint32, g.m0+1)
-	w.second = make([]uint32, max(g.m0, testBatch)+1)
-	w.dist = make([]int32, max(g.m0, scanBatch, hopLimit)+testBatch)
+	w.dist = make([]int32, max(g.m0, scanBatch)+1)
 	w.query.q = make([]int8, g.codes.Stride)
 	if len(g.codes.Data) >= prefetchFrom {
 		w.lines = g.codes.Stride / 64
