@@ -54,8 +54,6 @@ type settings struct {
 func (s *settings) register(set *config.Set) {
 	set.Int(&s.index.Workers, "indexNode.workers", "index builds and compactions at the same time")
 	set.Duration(&s.query.RetireAfter, "queryNode.retireAfter", "how long an old view is served after a newer one")
-	s.data.Register(set)
-	s.coord.Register(set)
 }
 
 // open makes the folder's etcd, log and objects.
@@ -70,7 +68,10 @@ func open(ctx context.Context, env *process.Env) error {
 	if err != nil {
 		return fmt.Errorf("start the catalog's store: %w", err)
 	}
-	env.OnClose(func() error { server.Close(); return nil })
+	env.OnClose(server.Close)
+	if err := server.RevokeLeases(ctx); err != nil {
+		return err
+	}
 	store, err := server.Open(ctx, env.Settings.EtcdRoot)
 	if err != nil {
 		return fmt.Errorf("open the catalog's store: %w", err)
@@ -105,16 +106,12 @@ func (s *settings) build(_ context.Context, env *process.Env) (*process.Services
 	if err != nil {
 		return nil, err
 	}
-	front, err := s.front(env)
-	if err != nil {
-		return nil, err
-	}
-	env.Peers.AddLocal(localAddr, rpc.Local{Coordinator: coord, DataNode: data, QueryNode: query, Proxy: front})
+	front := s.front(env)
+	env.Peers.AddLocal(localAddr, rpc.Local{Coordinator: coord, DataNode: data, QueryNode: query, Proxy: front.Internal()})
 	return &process.Services{
-		Problem: front.Problem,
 		Parts: []lifecycle.Part{
-			{Name: "coordinator", Run: coord.Run, Ready: coord.Ready},
-			{Name: "datanode", Run: data.Run, Ready: data.Ready},
+			{Name: "coordinator", Run: coord.Run, Ready: process.Led(env.Cache)},
+			{Name: "datanode", Run: data.Run, Ready: process.Owned(env.Cache)},
 			{Name: "querynode", Run: query.Run},
 			{Name: "indexnode", Run: index.Run},
 			{Name: "proxy", Run: front.Run, Ready: front.Ready},
@@ -147,8 +144,8 @@ func (s *settings) indexNode(env *process.Env) (*indexnode.Node, error) {
 		Logger: env.Logger, Registerer: env.Registry})
 }
 
-func (s *settings) front(env *process.Env) (*proxy.Proxy, error) {
-	s.proxy.Addr, s.proxy.Metrics, s.proxy.Version = localAddr, env.MetricsAddr, version.String()
+func (s *settings) front(env *process.Env) *proxy.Proxy {
+	s.proxy.Advertise, s.proxy.MetricsAddr, s.proxy.DeployMode = localAddr, env.MetricsAddr, "STANDALONE"
 	return proxy.New(s.proxy, proxy.Deps{Listener: env.Public, Meta: env.Meta, Cache: env.Cache, Peers: env.Peers,
 		Logger: env.Logger, Registerer: env.Registry})
 }

@@ -9,6 +9,7 @@ import (
 	"google.golang.org/grpc"
 
 	"github.com/gyr-db/gyr/pkg/catalog"
+	"github.com/gyr-db/gyr/pkg/config"
 	"github.com/gyr-db/gyr/pkg/lifecycle"
 	"github.com/gyr-db/gyr/pkg/rpc"
 	"github.com/gyr-db/gyr/pkg/rpc/pb"
@@ -20,8 +21,10 @@ import (
 func main() {
 	cfg := coordinator.DefaultConfig()
 	os.Exit(process.Main(process.Role{
-		Name:     "gyr-coordinator",
-		Register: cfg.Register,
+		Name: "gyr-coordinator",
+		Register: func(set *config.Set) {
+			set.Int(&cfg.Logs, "mq.logs", "number of logs, fixed at the cluster's first start")
+		},
 		Build: func(_ context.Context, env *process.Env) (*process.Services, error) {
 			cfg.Node = catalog.Node{ID: rand.Int64N(1<<53-1) + 1, Addr: env.Addr, Metrics: env.MetricsAddr, Version: version.String()}
 			cfg.QueueURL = env.Settings.MQ

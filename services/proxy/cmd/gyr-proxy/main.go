@@ -9,7 +9,6 @@ import (
 
 	"github.com/gyr-db/gyr/pkg/lifecycle"
 	"github.com/gyr-db/gyr/pkg/rpc/pb"
-	"github.com/gyr-db/gyr/pkg/version"
 	"github.com/gyr-db/gyr/services/process"
 	"github.com/gyr-db/gyr/services/proxy"
 )
@@ -20,14 +19,11 @@ func main() {
 		Name: "gyr-proxy", Public: true,
 		Defaults: func(s *process.Settings) { s.Listen = "127.0.0.1:19530" },
 		Build: func(_ context.Context, env *process.Env) (*process.Services, error) {
-			cfg.Addr, cfg.Metrics, cfg.Version = env.Addr, env.MetricsAddr, version.String()
-			p, err := proxy.New(cfg, proxy.Deps{Listener: env.Public, Meta: env.Meta, Cache: env.Cache, Peers: env.Peers,
+			cfg.Advertise, cfg.MetricsAddr = env.Addr, env.MetricsAddr
+			p := proxy.New(cfg, proxy.Deps{Listener: env.Public, Meta: env.Meta, Cache: env.Cache, Peers: env.Peers,
 				Logger: env.Logger, Registerer: env.Registry})
-			if err != nil {
-				return nil, err
-			}
-			return &process.Services{Problem: p.Problem, Parts: []lifecycle.Part{{Name: "proxy", Run: p.Run, Ready: p.Ready}},
-				RegisterInternal: func(s *grpc.Server) { pb.RegisterProxyServer(s, p) }}, nil
+			return &process.Services{Parts: []lifecycle.Part{{Name: "proxy", Run: p.Run, Ready: p.Ready}},
+				RegisterInternal: func(s *grpc.Server) { pb.RegisterProxyServer(s, p.Internal()) }}, nil
 		},
 	}))
 }
