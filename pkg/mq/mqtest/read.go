@@ -44,8 +44,8 @@ func testReadEndsWithContext(t *testing.T, e *env) {
 	l := e.create(t)
 	last := e.append(t, l, "x").Position
 	for _, wait := range []time.Duration{0, time.Millisecond, 100 * time.Millisecond} {
-		ctx, cancel := context.WithTimeout(e.ctx, wait)
 		start := time.Now()
+		ctx, cancel := context.WithTimeout(e.ctx, wait)
 		got, err := l.Read(ctx, last+1, 100)
 		if got != nil || err != nil {
 			t.Errorf("wait %v: %s, %v", wait, show(got), err)

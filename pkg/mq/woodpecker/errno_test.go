@@ -1,0 +1,5 @@
+package woodpecker
+
+import "syscall"
+
+var errNoSpace = syscall.ENOSPC
