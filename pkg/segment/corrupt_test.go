@@ -86,6 +86,9 @@ func TestCorruptParquet(t *testing.T) {
 	raw := get(t, store, name)
 	noticed := 0
 	for i := range raw {
+		if i > 4000 && i%5 != 0 { // the vectors lie before
+			continue
+		}
 		raw[i] ^= 0x40
 		put(t, store, name, raw)
 		raw[i] ^= 0x40

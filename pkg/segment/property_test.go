@@ -396,7 +396,7 @@ func diff(t *testing.T, what string, q read, got, want []string) {
 
 // TestSegmentsAgree runs random histories and asks every kind of segment, and a naive model, the same questions.
 func TestSegmentsAgree(t *testing.T) {
-	for seed := range uint64(30) {
+	for seed := range uint64(14) {
 		pk := []schema.Type{schema.Int64, schema.VarChar}[seed%2]
 		t.Run(fmt.Sprint(seed, pk), func(t *testing.T) { segmentsAgree(t, seed, pk) })
 	}
@@ -407,7 +407,7 @@ func segmentsAgree(t *testing.T, seed uint64, pk schema.Type) {
 	h.insert(t, []int{1})
 	steps := 5 + h.r.IntN(60)
 	if seed == 0 {
-		steps = 500 // several chunks
+		steps = 300 // several chunks
 	}
 	for i := range steps {
 		h.step(t)

@@ -8,6 +8,7 @@ import (
 	"sync"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	"github.com/gyr-db/gyr/pkg/bitset"
 	"github.com/gyr-db/gyr/pkg/errs"
@@ -188,7 +189,8 @@ func TestIndexSwap(t *testing.T) {
 			}
 		})
 	}
-	for i := range 50 {
+	for i := range 200 {
+		time.Sleep(100 * time.Microsecond)
 		rec := newRecorder(t, seg)
 		recs = append(recs, rec)
 		seg.SetIndex(fVec, rec)
