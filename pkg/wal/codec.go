@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"slices"
 )
 
 // One entry of a log is a group: records with consecutive seqs of one epoch. Numbers are little endian or uvarints:
@@ -35,7 +36,11 @@ func EncodeGroup(dst []byte, records []Record) []byte {
 	if records[0].Kind == Fence {
 		flags = flagFence
 	}
-	dst = append(dst, groupVersion, flags)
+	size := 32
+	for i := range records {
+		size += records[i].size() + binary.MaxVarintLen32
+	}
+	dst = append(slices.Grow(dst, size), groupVersion, flags)
 	dst = binary.AppendUvarint(dst, records[0].Epoch)
 	dst = binary.AppendUvarint(dst, records[0].Seq)
 	dst = binary.AppendUvarint(dst, uint64(len(records)))
