@@ -148,7 +148,7 @@ func DefaultConfig() Config {
 		Limits: Limits{Databases: 64, Collections: 65536, Partitions: 1024, Shards: 16, Fields: 64, Vectors: 10, Capacity: 65536},
 		Placement: PlacementConfig{
 			Interval: 2 * time.Second, Settle: 10 * time.Millisecond, PollMin: 20 * time.Millisecond, PollMax: time.Second,
-			StuckAfter: 30 * time.Second, Slack: 0.25, AdvanceAfter: 5 * time.Minute,
+			StuckAfter: 30 * time.Second, Slack: 0.05, AdvanceAfter: 5 * time.Minute,
 		},
 		Tasks: TaskConfig{
 			Lease: 15 * time.Second, MaxFailures: 8, GiveUp: 30 * time.Minute, BackoffMin: time.Second, BackoffMax: time.Minute,

@@ -26,6 +26,7 @@ type job struct {
 	mu       sync.Mutex // guards all below
 	waiting  map[catalog.NodeID]string
 	progress map[catalog.NodeID]float32
+	moved    map[catalog.NodeID]time.Time // when it last came nearer
 }
 
 // run returns nil when the view is published.
@@ -90,16 +91,32 @@ func (j *job) ask(ctx context.Context, n catalog.NodeID, body []byte) (*pb.Prepa
 	return client.PrepareView(ctx, &pb.PrepareViewRequest{ViewJson: body})
 }
 
-// note keeps what a node waits for; "" means that it is ready.
+// note keeps what a node waits for; "" with progress 1 means that it is ready.
 func (j *job) note(n catalog.NodeID, waiting string, progress float32) {
 	j.mu.Lock()
 	defer j.mu.Unlock()
+	if progress > j.progress[n] || j.moved[n].IsZero() {
+		j.moved[n] = time.Now()
+	}
 	j.progress[n] = progress
 	if waiting == "" && progress >= 1 {
 		delete(j.waiting, n)
 		return
 	}
 	j.waiting[n] = waiting
+}
+
+// stuck are the nodes that are not ready and came no nearer for so long.
+func (j *job) stuck(after time.Duration) []catalog.NodeID {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	var out []catalog.NodeID
+	for n := range j.waiting {
+		if time.Since(j.moved[n]) > after {
+			out = append(out, n)
+		}
+	}
+	return out
 }
 
 // state is the share that is ready and what the rest waits for.

@@ -21,10 +21,12 @@ type placeInput struct {
 	Slack  float64
 }
 
-// placeNode is a live querynode. One that drains keeps serving what it has until others are ready, and gets nothing new.
+// placeNode is a live querynode. One that drains keeps serving what it has until others are ready. One to avoid did not
+// become ready for a long time: it keeps what it has, and gets something new only where there is no other.
 type placeNode struct {
 	ID       catalog.NodeID
 	Draining bool
+	Avoid    bool
 }
 
 // placeShard is one shard that shall be served Replicas times.
@@ -45,14 +47,16 @@ type placeSegment struct {
 }
 
 // place says which views are wanted, without numbers, and what stands against it in words. It keeps what is in place as
-// long as it is balanced: of n nodes each gets up to (1 + Slack) times the average of the bytes, and leads up to its share
-// of the logs; one node more or less moves about 1/n. It depends on nothing but its input.
+// long as it is balanced: of n nodes each gets up to (1 + Slack) times the average of the bytes where that is possible, and
+// leads up to its share of the logs; one node more or less moves about 1/n. Rendezvous hashing chooses among the nodes with
+// room. It depends on nothing but its input, and settles when it is applied again to what it wanted.
 func place(in placeInput) (wanted []catalog.View, problems []string) {
-	p := &placing{in: in, load: map[catalog.NodeID]int64{}, live: map[catalog.NodeID]bool{}}
+	p := &placing{in: in, live: map[catalog.NodeID]bool{}, avoid: map[catalog.NodeID]bool{}}
 	for _, n := range in.Nodes {
 		if !n.Draining {
 			p.nodes = append(p.nodes, n.ID)
 			p.live[n.ID] = true
+			p.avoid[n.ID] = n.Avoid
 		}
 	}
 	slices.Sort(p.nodes)
@@ -73,9 +77,9 @@ type placing struct {
 	in       placeInput
 	nodes    []catalog.NodeID // that may get something, ascending
 	live     map[catalog.NodeID]bool
+	avoid    map[catalog.NodeID]bool
 	sets     map[int64][][]catalog.NodeID // by collection and replica
-	leaders  map[int][]catalog.NodeID     // by log: nodes, the most wanted first
-	load     map[catalog.NodeID]int64     // bytes given out
+	leaders  map[logReplica]catalog.NodeID
 	wanted   []catalog.View
 	items    []item
 	problems []string
@@ -85,7 +89,7 @@ type placing struct {
 type item struct {
 	view    int // index in wanted
 	segment placeSegment
-	current []catalog.NodeID
+	node    catalog.NodeID // where it is; 0 when nowhere that counts
 	set     []catalog.NodeID
 }
 
@@ -157,54 +161,101 @@ func smallest(sets [][]catalog.NodeID) int {
 	return best
 }
 
-// chooseLeaders orders the nodes for each log, so that a log is read by as few nodes as possible: all shards of a log and
-// replica are led by the first node that is in their set. The node that leads most of a log today comes first, unless it
-// leads more than its share of the logs.
-func (p *placing) chooseLeaders() map[int][]catalog.NodeID {
-	leads := map[int]map[catalog.NodeID]int{} // log -> node -> shards of replica 0 led today
-	for _, s := range p.in.Shards {
-		if leads[s.Log] == nil {
-			leads[s.Log] = map[catalog.NodeID]int{}
-		}
-		if v := s.Current[0]; v != nil && p.live[v.Leader] {
-			leads[s.Log][v.Leader]++
-		}
-	}
-	logs := slices.Sorted(maps.Keys(leads))
-	most := (len(logs) + len(p.nodes) - 1) / len(p.nodes)
+// logReplica is what one node leads, so that a log is read once per replica.
+type logReplica struct {
+	log     int
+	replica int
+}
+
+// reader collects what speaks for a node as the leader of a log and replica.
+type reader struct {
+	covers int // shards of which it may be the leader
+	leads  int // shards that it leads today
+}
+
+// chooseLeaders picks a node for each log and replica: one that may lead as many of the shards as possible, the one that
+// leads them today if it leads no more than its share of all logs.
+func (p *placing) chooseLeaders() map[logReplica]catalog.NodeID {
+	readers := p.readers()
+	keys := slices.SortedFunc(maps.Keys(readers), func(a, b logReplica) int {
+		return cmp.Or(cmp.Compare(a.log, b.log), cmp.Compare(a.replica, b.replica))
+	})
+	most := (len(keys) + len(p.nodes) - 1) / len(p.nodes)
 	count := map[catalog.NodeID]int{}
-	out := map[int][]catalog.NodeID{}
+	out := map[logReplica]catalog.NodeID{}
 	for _, keep := range []bool{true, false} { // first the logs that stay where they are
-		for _, log := range logs {
-			if out[log] != nil {
+		for _, key := range keys {
+			if out[key] != 0 {
 				continue
 			}
-			order := p.leaderOrder(log, leads[log], count, most, keep)
-			if order != nil {
-				out[log] = order
-				count[order[0]]++
+			if n := p.bestReader(key, readers[key], count, most); n != 0 && (!keep || readers[key][n].leads > 0 && count[n] < most) {
+				out[key] = n
+				count[n]++
 			}
 		}
 	}
 	return out
 }
 
-func (p *placing) leaderOrder(log int, leads map[catalog.NodeID]int, count map[catalog.NodeID]int, most int, keep bool) []catalog.NodeID {
-	order := slices.Clone(p.nodes)
-	full := func(n catalog.NodeID) int {
-		if count[n] >= most {
-			return 1
+func (p *placing) readers() map[logReplica]map[catalog.NodeID]reader {
+	out := map[logReplica]map[catalog.NodeID]reader{}
+	for _, s := range p.in.Shards {
+		for r, set := range p.sets[s.Collection] {
+			key := logReplica{s.Log, r}
+			if out[key] == nil {
+				out[key] = map[catalog.NodeID]reader{}
+			}
+			for _, n := range set {
+				have := out[key][n]
+				have.covers++
+				if v := s.Current[r]; v != nil && v.Leader == n {
+					have.leads++
+				}
+				out[key][n] = have
+			}
 		}
-		return 0
 	}
-	slices.SortFunc(order, func(a, b catalog.NodeID) int {
-		return cmp.Or(cmp.Compare(full(a), full(b)), cmp.Compare(leads[b], leads[a]),
-			cmp.Compare(score(b, int64(log)), score(a, int64(log))), cmp.Compare(a, b))
-	})
-	if keep && (leads[order[0]] == 0 || full(order[0]) == 1) {
-		return nil
+	return out
+}
+
+func (p *placing) bestReader(key logReplica, readers map[catalog.NodeID]reader, count map[catalog.NodeID]int, most int) catalog.NodeID {
+	full := func(n catalog.NodeID) int {
+		if p.avoid[n] && readers[n].leads == 0 {
+			return 1 << 20
+		}
+		return count[n] / max(most, 1)
 	}
-	return order
+	thing := int64(key.log)<<8 | int64(key.replica)
+	var best catalog.NodeID
+	for _, n := range p.nodes {
+		have, ok := readers[n]
+		if !ok {
+			continue
+		}
+		if best == 0 || cmp.Or(cmp.Compare(full(best), full(n)), cmp.Compare(have.covers, readers[best].covers),
+			cmp.Compare(have.leads, readers[best].leads), cmp.Compare(score(n, thing), score(best, thing))) > 0 {
+			best = n
+		}
+	}
+	return best
+}
+
+// leaderOf is the leader of one shard and replica: the log's, else who leads it today, else any of the set.
+func (p *placing) leaderOf(s *placeShard, replica int, set []catalog.NodeID) catalog.NodeID {
+	if n := p.leaders[logReplica{s.Log, replica}]; slices.Contains(set, n) {
+		return n
+	}
+	if v := s.Current[replica]; v != nil && slices.Contains(set, v.Leader) {
+		return v.Leader
+	}
+	set = p.fit(set)
+	best := set[0]
+	for _, n := range set {
+		if score(n, int64(s.Log)) > score(best, int64(s.Log)) {
+			best = n
+		}
+	}
+	return best
 }
 
 // views makes the wanted views with their leaders, and the list of segments to give out.
@@ -212,35 +263,46 @@ func (p *placing) views() {
 	for _, s := range p.in.Shards {
 		for r, set := range p.sets[s.Collection] {
 			if len(set) == 0 {
-				continue
+				continue // reported by replicaSets
 			}
 			v := catalog.View{
 				Collection: s.Collection, Shard: s.Shard, Replica: r, From: s.From, Partitions: s.Partitions,
 				MinReadTS: s.MinReadTS, Segments: map[int64][]catalog.NodeID{},
 			}
-			for _, n := range p.leaders[s.Log] {
-				if slices.Contains(set, n) {
-					v.Leader = n
-					break
-				}
-			}
+			v.Leader = p.leaderOf(&s, r, set)
 			cur := s.Current[r]
 			if cur != nil {
 				v.From = max(v.From, cur.From)
 			}
 			p.wanted = append(p.wanted, v)
 			for _, seg := range s.Segments {
-				it := item{view: len(p.wanted) - 1, segment: seg, set: set}
-				if cur != nil {
-					it.current = cur.Segments[seg.ID]
-				}
-				p.items = append(p.items, it)
+				p.items = append(p.items, item{view: len(p.wanted) - 1, segment: seg, set: p.fit(set), node: holder(cur, seg.ID, set)})
 			}
 		}
 	}
 }
 
-// segments gives out the segments, the largest first: first those that can stay, then the rest by rendezvous hashing.
+// holder is the node of the set that has a segment today, 0 when none.
+func holder(v *catalog.View, segment int64, set []catalog.NodeID) catalog.NodeID {
+	if v == nil {
+		return 0
+	}
+	for _, n := range v.Segments[segment] {
+		if slices.Contains(set, n) {
+			return n
+		}
+	}
+	return 0
+}
+
+// worthMoving is how much the sum of squared loads must fall for segments to move.
+const worthMoving = 0.97
+
+// maxRounds bounds how often a better plan is sought from the last one.
+const maxRounds = 8
+
+// segments gives out the segments: those without a node first to where there is room; then, if that makes the loads
+// clearly more even, segments move away from nodes above the bound.
 func (p *placing) segments() {
 	var total, largest int64
 	for _, it := range p.items {
@@ -249,39 +311,66 @@ func (p *placing) segments() {
 	}
 	bound := max(largest, int64(float64(total)*(1+p.in.Slack))/int64(len(p.nodes)))
 	slices.SortStableFunc(p.items, func(a, b item) int {
-		return cmp.Or(cmp.Compare(b.segment.Bytes, a.segment.Bytes), cmp.Compare(a.segment.ID, b.segment.ID))
+		return cmp.Or(cmp.Compare(b.segment.Bytes, a.segment.Bytes), cmp.Compare(a.segment.ID, b.segment.ID), cmp.Compare(a.view, b.view))
 	})
-	var homeless []item
-	for _, it := range p.items {
-		if n, ok := p.stays(it, bound); ok {
-			p.give(it, n)
+	items := assign(p.items, bound, true)
+	for range maxRounds {
+		better := assign(items, bound, false)
+		if unevenness(better) > worthMoving*unevenness(items) {
+			break
+		}
+		items = better
+	}
+	for _, it := range items {
+		p.wanted[it.view].Segments[it.segment.ID] = []catalog.NodeID{it.node}
+	}
+}
+
+// fit is the set without the nodes to avoid, or the set if there are no others.
+func (p *placing) fit(set []catalog.NodeID) []catalog.NodeID {
+	var out []catalog.NodeID
+	for _, n := range set {
+		if !p.avoid[n] {
+			out = append(out, n)
+		}
+	}
+	if len(out) == 0 {
+		return set
+	}
+	return out
+}
+
+// assign gives each item a node. With keep, an item that has one keeps it; otherwise only while the node's load stays
+// within the bound, the largest first. The others go to the node with the highest score that has room, or else to the
+// least loaded.
+func assign(items []item, bound int64, keep bool) []item {
+	out := slices.Clone(items)
+	load := map[catalog.NodeID]int64{}
+	for i := range out {
+		n, bytes := out[i].node, out[i].segment.Bytes
+		if n != 0 && (keep || load[n]+bytes <= bound) {
+			load[n] += bytes
 		} else {
-			homeless = append(homeless, it)
+			out[i].node = 0
 		}
 	}
-	for _, it := range homeless {
-		p.give(it, p.choose(it, bound))
-	}
-}
-
-func (p *placing) stays(it item, bound int64) (catalog.NodeID, bool) {
-	for _, n := range it.current {
-		if slices.Contains(it.set, n) && p.load[n]+it.segment.Bytes <= bound {
-			return n, true
+	for i := range out {
+		if out[i].node == 0 {
+			out[i].node = choose(out[i], load, bound)
+			load[out[i].node] += out[i].segment.Bytes
 		}
 	}
-	return 0, false
+	return out
 }
 
-// choose takes the node with the highest score that has room, or the least loaded one.
-func (p *placing) choose(it item, bound int64) catalog.NodeID {
+func choose(it item, load map[catalog.NodeID]int64, bound int64) catalog.NodeID {
 	var best, least catalog.NodeID
 	var bestScore uint64
 	for i, n := range it.set {
-		if i == 0 || p.load[n] < p.load[least] {
+		if i == 0 || load[n] < load[least] {
 			least = n
 		}
-		if s := score(n, it.segment.ID); p.load[n]+it.segment.Bytes <= bound && (best == 0 || s > bestScore) {
+		if s := score(n, it.segment.ID); load[n]+it.segment.Bytes <= bound && (best == 0 || s > bestScore) {
 			best, bestScore = n, s
 		}
 	}
@@ -291,9 +380,17 @@ func (p *placing) choose(it item, bound int64) catalog.NodeID {
 	return best
 }
 
-func (p *placing) give(it item, n catalog.NodeID) {
-	p.load[n] += it.segment.Bytes
-	p.wanted[it.view].Segments[it.segment.ID] = []catalog.NodeID{n}
+// unevenness is the sum of the squared loads.
+func unevenness(items []item) float64 {
+	load := map[catalog.NodeID]float64{}
+	for _, it := range items {
+		load[it.node] += float64(it.segment.Bytes)
+	}
+	var sum float64
+	for _, l := range load {
+		sum += l * l
+	}
+	return sum
 }
 
 // score is the rendezvous hash of a node and a thing.

@@ -23,7 +23,8 @@ type placer struct {
 
 	mu        sync.Mutex // guards all below
 	jobs      map[viewID]*job
-	published map[viewID]time.Time // by this leader
+	published map[viewID]time.Time         // by this leader
+	avoid     map[catalog.NodeID]time.Time // nodes that do not become ready, and until when they get nothing new
 	problems  []string
 }
 
@@ -46,7 +47,7 @@ const maxPrepareCalls = 128
 func newPlacer(t *term) *placer {
 	return &placer{
 		t: t, wake: make(chan struct{}, 1), calls: make(chan struct{}, maxPrepareCalls),
-		jobs: map[viewID]*job{}, published: map[viewID]time.Time{},
+		jobs: map[viewID]*job{}, published: map[viewID]time.Time{}, avoid: map[catalog.NodeID]time.Time{},
 	}
 }
 
@@ -101,21 +102,25 @@ func (p *placer) look(ctx context.Context) {
 			p.start(ctx, v)
 		}
 	}
-	for id := range p.published {
-		if byID[id] == nil {
-			delete(p.published, id)
-		}
-	}
+	maps.DeleteFunc(p.published, func(id viewID, _ time.Time) bool { return byID[id] == nil })
+	maps.DeleteFunc(p.avoid, func(n catalog.NodeID, until time.Time) bool { return !p.alive(n) || time.Now().After(until) })
 	p.t.c.met.waiting.Set(float64(len(p.jobs)))
 }
 
-// review ends a job that can no longer succeed, or that takes too long while something else is wanted by now. Otherwise
-// it may finish: stopping each job at each new segment would starve the shard.
+// avoidFor is for how many times StuckAfter a node that does not become ready gets nothing new.
+const avoidFor = 10
+
+// review ends a job that can no longer succeed, or that is stuck while something else is wanted. Otherwise it may finish:
+// stopping each job at each new segment would starve the shard. mu is held.
 func (p *placer) review(j *job, wanted *catalog.View) {
-	cache := p.t.c.deps.Cache
+	cache, after := p.t.c.deps.Cache, p.t.c.cfg.Placement.StuckAfter
 	why := obsolete(j.view, cache.CollectionByID(j.view.Collection), cache.Shard(j.view.Collection, j.view.Shard), p.alive)
-	if why == "" && time.Since(j.began) > p.t.c.cfg.Placement.StuckAfter && wanted != nil && !sameServing(j.view, wanted) {
-		why = "something else is wanted by now"
+	stuck := j.stuck(after)
+	for _, n := range stuck {
+		p.avoid[n] = time.Now().Add(avoidFor * after)
+	}
+	if why == "" && len(stuck) > 0 && wanted != nil && !sameServing(j.view, wanted) {
+		why = fmt.Sprintf("nodes %v are stuck, something else is wanted by now", stuck)
 	}
 	if why != "" {
 		j.cancel(errors.New(why))
@@ -163,12 +168,18 @@ func (p *placer) alive(n catalog.NodeID) bool {
 	return p.t.c.deps.Cache.Node(catalog.RoleQueryNode, n) != nil
 }
 
+func (p *placer) avoided(n catalog.NodeID) bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return time.Now().Before(p.avoid[n])
+}
+
 // input reads what place needs from the cache.
 func (p *placer) input() placeInput {
 	cache := p.t.c.deps.Cache
 	in := placeInput{Slack: p.t.c.cfg.Placement.Slack}
 	for _, n := range p.t.c.nodesOf(catalog.RoleQueryNode) {
-		in.Nodes = append(in.Nodes, placeNode{ID: n.ID, Draining: n.Draining})
+		in.Nodes = append(in.Nodes, placeNode{ID: n.ID, Draining: n.Draining, Avoid: p.avoided(n.ID)})
 	}
 	for _, coll := range cache.AllCollections() {
 		if coll.State == catalog.Dropping || coll.Load == nil {
@@ -232,7 +243,7 @@ func loaded(coll *catalog.Collection, partition int64) bool {
 // start begins a job. mu is held.
 func (p *placer) start(ctx context.Context, v *catalog.View) {
 	jobCtx, cancel := context.WithCancelCause(ctx)
-	j := &job{p: p, view: v, began: time.Now(), cancel: cancel, waiting: map[catalog.NodeID]string{}, progress: map[catalog.NodeID]float32{}}
+	j := &job{p: p, view: v, began: time.Now(), cancel: cancel, waiting: map[catalog.NodeID]string{}, progress: map[catalog.NodeID]float32{}, moved: map[catalog.NodeID]time.Time{}}
 	p.jobs[idOf(v)] = j
 	p.wg.Go(func() {
 		defer cancel(nil)
@@ -281,18 +292,16 @@ func (p *placer) stuck() []string {
 	defer p.mu.Unlock()
 	out := slices.Clone(p.problems)
 	for _, j := range p.jobs {
-		if time.Since(j.began) > p.t.c.cfg.Placement.StuckAfter {
+		if len(j.stuck(p.t.c.cfg.Placement.StuckAfter)) > 0 {
 			_, why := j.state()
 			out = append(out, fmt.Sprintf("%s: the next view is not ready after %s: %s", idOf(j.view), time.Since(j.began).Round(time.Second), why))
 		}
 	}
+	for n, until := range p.avoid {
+		if time.Now().Before(until) && p.alive(n) {
+			out = append(out, fmt.Sprintf("querynode %d does not become ready for what it was given; it gets nothing new for %s", n, time.Until(until).Round(time.Second)))
+		}
+	}
 	slices.Sort(out)
 	return out
-}
-
-// preparing are the views under way.
-func (p *placer) preparing() []*job {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	return slices.Collect(maps.Values(p.jobs))
 }
