@@ -47,6 +47,9 @@ type Config struct {
 	MaxRecvBytes, MaxSendBytes int
 	// MaxResultBytes bounds the rows of one search or query.
 	MaxResultBytes int64
+	// MinIndexRows is the coordinator's bound of that name: smaller segments are searched without an index and count as
+	// finished when an index is described.
+	MinIndexRows int
 	// DeployMode is what Connect and GetMetrics name: STANDALONE or DISTRIBUTED.
 	DeployMode string
 }
@@ -56,7 +59,7 @@ func DefaultConfig() Config {
 	return Config{
 		Listen: "127.0.0.1:19530", LeaseTTL: 2 * time.Second, RequestTimeout: 60 * time.Second, StopGrace: 5 * time.Second,
 		GracefulTime: 5 * time.Second, MaxRequests: 4096, MaxRequestBytes: 1 << 30,
-		MaxRecvBytes: 256 << 20, MaxSendBytes: 512 << 20, MaxResultBytes: 100 << 20, DeployMode: "DISTRIBUTED",
+		MaxRecvBytes: 256 << 20, MaxSendBytes: 512 << 20, MaxResultBytes: 100 << 20, MinIndexRows: 1000, DeployMode: "DISTRIBUTED",
 	}
 }
 
@@ -79,6 +82,7 @@ func (c *Config) setDefaults() {
 	orDefault(&c.MaxRecvBytes, d.MaxRecvBytes)
 	orDefault(&c.MaxSendBytes, d.MaxSendBytes)
 	orDefault(&c.MaxResultBytes, d.MaxResultBytes)
+	orDefault(&c.MinIndexRows, d.MinIndexRows)
 	orDefault(&c.DeployMode, d.DeployMode)
 	for c.NodeID == 0 {
 		c.NodeID = rand.Int64N(1 << 53)

@@ -53,3 +53,28 @@ func (p *Proxy) gaveUp(cause error) error {
 	}
 	return errs.New(code, "not answered in time: %w", fmt.Errorf("%w", cause))
 }
+
+// doubtAfter is how long a call of a peer may take before the proxy looks whether the peer still is what it was.
+const doubtAfter = 200 * time.Millisecond
+
+// whileTrue returns a context that ends soon after ok has become false, so that a call of a peer that died without a
+// word, or is no longer in charge, is left for its successor. ok is asked when the catalog changes.
+func (p *Proxy) whileTrue(ctx context.Context, ok func() bool) (context.Context, context.CancelFunc) {
+	ctx, cancel := context.WithCancelCause(ctx)
+	timer := time.AfterFunc(doubtAfter, func() {
+		changed, stop := p.deps.Cache.Subscribe()
+		defer stop()
+		for ok() {
+			select {
+			case <-changed:
+			case <-ctx.Done():
+				return
+			}
+		}
+		cancel(errs.New(errs.Unavailable, "the service that was asked is gone"))
+	})
+	return ctx, func() {
+		timer.Stop()
+		cancel(nil)
+	}
+}

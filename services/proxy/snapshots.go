@@ -154,36 +154,36 @@ const (
 )
 
 func (l *logPairs) choose(ctx context.Context, d demand) (pair, error) {
+	known, passed, wrote := l.known()
+	age := time.Since(known.asked)
+	fallback := known
+	var acceptable bool
 	switch d.kind {
-	case bounded, anyAge:
-		return l.chooseOld(ctx, d)
-	case atLeast, pinned:
-		if known, _, _ := l.known(); known.known() && known.ts >= d.ts {
+	case newest:
+		return l.ask(ctx, 0)
+	case pinned:
+		if known.known() && known.ts >= d.ts {
 			return known, nil
 		}
 		return l.ask(ctx, d.ts)
-	}
-	return l.ask(ctx, 0)
-}
-
-// chooseOld serves Bounded and Eventually. They may be old, but need not be: a barrier costs little, so they see what was
-// written through this proxy and nearly everything else, as long as the owner answers.
-func (l *logPairs) chooseOld(ctx context.Context, d demand) (pair, error) {
-	known, passed, wrote := l.known()
-	age := time.Since(known.asked)
-	if known.known() && age < freshFor && known.ts >= wrote {
-		return known, nil
-	}
-	fallback, acceptable := known, known.known() && age < l.p.cfg.GracefulTime
-	if d.kind == anyAge {
+	case atLeast:
+		acceptable = known.known() && known.ts >= d.ts
+	case bounded:
+		acceptable = known.known() && age < l.p.cfg.GracefulTime
+	case anyAge:
 		fallback, acceptable = passed, passed.known()
 	}
 	if !acceptable {
-		return l.ask(ctx, 0)
+		return l.ask(ctx, d.ts)
+	}
+	// The rest may be old, but need not be: a barrier costs little, so they see what was written through this proxy and
+	// nearly everything else, as long as the owner answers.
+	if age < freshFor && known.ts >= max(wrote, d.ts) {
+		return known, nil
 	}
 	short, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
-	got, err := l.ask(short, 0)
+	got, err := l.ask(short, d.ts)
 	if err != nil && ctx.Err() == nil {
 		return fallback, nil
 	}
