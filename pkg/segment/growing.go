@@ -380,6 +380,7 @@ func (g *Growing) Fetch(rows []uint32, fields []int64) (*schema.Batch, error) {
 			return nil, err
 		}
 		out = &schema.Column{Field: id, Type: out.Type, Elem: out.Elem, Dim: out.Dim}
+		reserve(out, len(rows))
 		cols := make([]*schema.Column, len(parts))
 		for _, r := range rows {
 			i := int(r / chunkRows)

@@ -78,12 +78,36 @@ func (l *lazyColumn) some(rows []uint32, limit int) (*schema.Column, error) {
 	return t.gather(rows)
 }
 
-func gather(c *schema.Column, rows []uint32) *schema.Column {
-	ints := make([]int, len(rows))
-	for i, r := range rows {
-		ints[i] = int(r)
+// gather returns rows of a column, in the given order, as a new one.
+func gather[R int | uint32](c *schema.Column, rows []R) *schema.Column {
+	out := &schema.Column{Field: c.Field, Type: c.Type, Elem: c.Elem, Dim: c.Dim}
+	reserve(out, len(rows))
+	for _, r := range rows {
+		out.AppendFrom(c, int(r))
 	}
-	return c.Gather(ints)
+	return out
+}
+
+// reserve makes room for n rows in an empty column.
+func reserve(c *schema.Column, n int) {
+	switch {
+	case c.Type == schema.Bool:
+		c.Bools = make([]bool, 0, n)
+	case c.Type.IsInt():
+		c.Ints = make([]int64, 0, n)
+	case c.Type == schema.Float:
+		c.Floats = make([]float32, 0, n)
+	case c.Type == schema.Double:
+		c.Doubles = make([]float64, 0, n)
+	case c.Type == schema.VarChar:
+		c.Strings = make([]string, 0, n)
+	case c.Type == schema.JSON:
+		c.Bytes = make([][]byte, 0, n)
+	case c.Type == schema.Array:
+		c.Arrays = make([]schema.Column, 0, n)
+	case c.Type == schema.FloatVector:
+		c.Vectors = make([]float32, 0, n*c.Dim)
+	}
 }
 
 // columnBytes is roughly the memory that a column holds.

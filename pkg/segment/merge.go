@@ -114,6 +114,7 @@ func (m *merged) column(f *schema.Field, lo, hi int) (*schema.Column, error) {
 		}
 	}
 	out := schema.NewColumn(f)
+	reserve(out, hi-lo)
 	next := make([]int, len(m.sources))
 	for _, o := range m.order[lo:hi] {
 		out.AppendFrom(parts[o.source], next[o.source])

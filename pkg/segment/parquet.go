@@ -166,7 +166,9 @@ func (p *parquetWriter) column(i int, c *schema.Column, nullable bool) error {
 			if _, err := cw.WriteRowValues(p.values); err != nil {
 				return fmt.Errorf("parquet column %d: %w", i, err)
 			}
-			clear(p.values) // they point into the caller's strings
+			if isText(c.Type) {
+				clear(p.values) // they point into the caller's strings
+			}
 			p.values = p.values[:0]
 		}
 	}

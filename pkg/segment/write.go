@@ -91,7 +91,7 @@ func (r *sortedRows) column(f *schema.Field, lo, hi int) (*schema.Column, error)
 	if c == nil {
 		return missing(f, hi-lo), nil
 	}
-	return c.Gather(r.order[lo:hi]), nil
+	return gather(c, r.order[lo:hi]), nil
 }
 
 // fileWriter writes the two files of a segment.
