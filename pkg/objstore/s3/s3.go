@@ -158,6 +158,8 @@ func retryer(attempts int) aws.Retryer {
 		o.RateLimiter = ratelimit.None // its budget is one for the whole client: a burst of failures would end retries
 		o.Retryables = append([]retry.IsErrorRetryable{retry.RetryableErrorCode{Codes: map[string]struct{}{
 			"ConditionalRequestConflict": {}, "OperationAborted": {},
+			// A gateway over a file system while another removes the key's folder; the true case fails in the end.
+			"ExistingObjectIsDirectory": {},
 		}}}, o.Retryables...)
 	})
 }
