@@ -210,7 +210,7 @@ func TestDropCollectionWaitsForProxiesAndOwners(t *testing.T) {
 		}
 		rev := w.meta.Revision()
 		for _, addr := range []string{"proxy-5", "datanode-7"} {
-			if got := w.peers.synced[addr]; got == 0 || got > rev {
+			if got := w.peers.syncedAt(addr); got == 0 || got > rev {
 				t.Errorf("%s confirmed revision %d", addr, got)
 			}
 		}
@@ -286,7 +286,7 @@ func TestSchemaChanges(t *testing.T) {
 		w.refused2(add(schema.Field{Name: "n", Type: schema.FloatVector, Nullable: true}))(errs.InvalidParameter, "vector")
 		w.refused2(add(schema.Field{Name: "id", Type: schema.Int64, Nullable: true}))(errs.InvalidParameter, "duplicate field name: id")
 		ack := w.must(add(schema.Field{Name: "n", Type: schema.Int64, Nullable: true}))
-		if w.peers.synced["datanode-7"] < ack.Revision {
+		if w.peers.syncedAt("datanode-7") < ack.Revision {
 			t.Error("the owner did not confirm the new schema")
 		}
 		alter := func(set map[string]string, remove ...string) (*pb.Ack, error) {

@@ -259,6 +259,11 @@ func (p *fakePeers) set(f func()) {
 	f()
 }
 
+func (p *fakePeers) syncedAt(addr string) (rev int64) {
+	p.set(func() { rev = p.synced[addr] })
+	return rev
+}
+
 type peer struct {
 	p    *fakePeers
 	addr string

@@ -97,7 +97,7 @@ func TestLoadServeRelease(t *testing.T) {
 			t.Errorf("after %+v comes %+v", v, next)
 		}
 		ack := w.must(w.c.Release(w.ctx, &pb.ReleaseRequest{Collection: ref("a")}))
-		if len(w.cache.Views(coll.ID)) != 0 || w.state("a").Requested || w.peers.synced["proxy-5"] < ack.Revision {
+		if len(w.cache.Views(coll.ID)) != 0 || w.state("a").Requested || w.peers.syncedAt("proxy-5") < ack.Revision {
 			t.Error("the release left views, the load, or a proxy that does not know of it")
 		}
 		w.must(w.c.Release(w.ctx, &pb.ReleaseRequest{Collection: ref("a")}))

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"sync/atomic"
 
 	"github.com/gyr-db/gyr/pkg/catalog"
 	"github.com/gyr-db/gyr/pkg/errs"
@@ -22,6 +23,7 @@ type term struct {
 	epoch int64
 	ctx   context.Context
 	stop  context.CancelCauseFunc
+	made  atomic.Int64 // highest revision that this term committed
 
 	oracle *oracle
 	ids    *idAllocator
@@ -59,6 +61,9 @@ func (t *term) setUp() error {
 	t.ids = newIDAllocator(t.c.cfg.IDWindow, idBound, t.raiser(catalog.IDsKey))
 	t.ddl = newDDL(t)
 	if err := t.bootstrap(t.ctx); err != nil {
+		return err
+	}
+	if err := t.c.deps.Cache.WaitRevision(t.ctx, t.made.Load()); err != nil {
 		return err
 	}
 	t.board = newBoard(t)
@@ -104,10 +109,13 @@ func (t *term) commit(ctx context.Context, cmps []meta.Compare, ops []meta.Op) (
 	if err != nil {
 		return 0, fmt.Errorf("commit to the metadata store: %w", err)
 	}
-	if ok {
-		return rev, nil
+	if !ok {
+		return 0, t.whyConflict(ctx)
 	}
-	return 0, t.whyConflict(ctx)
+	for seen := t.made.Load(); rev > seen && !t.made.CompareAndSwap(seen, rev); {
+		seen = t.made.Load()
+	}
+	return rev, nil
 }
 
 func (t *term) whyConflict(ctx context.Context) error {
