@@ -112,7 +112,7 @@ func (g *graphIndex) Search(ctx context.Context, queries []float32, k int, effor
 	}
 	ef := effort.Ef
 	if ef == 0 {
-		ef = max(k, minDefaultEf)
+		ef = defaultEf(k)
 	}
 	hits, stats, err := g.Index.Search(ctx, queries, hnsw.Params{K: k, Ef: ef, Filter: engine(f)})
 	if err != nil {

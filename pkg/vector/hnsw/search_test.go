@@ -206,11 +206,11 @@ func TestCloseWhileSearching(t *testing.T) {
 }
 
 func TestCancelled(t *testing.T) {
-	rows := sample.Clustered(13, 0, 60000, 4, 10)
+	rows := sample.Clustered(13, 0, 15000, 4, 10)
 	x := build(t, rows, vector.L2, 2)
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
-	if _, _, err := x.Search(ctx, rows.Vector(0), Params{K: 1000, Ef: 60000}); !errors.Is(err, context.Canceled) {
+	if _, _, err := x.Search(ctx, rows.Vector(0), Params{K: 1000, Ef: 15000}); !errors.Is(err, context.Canceled) {
 		t.Fatal(err)
 	}
 }
