@@ -127,7 +127,7 @@ func (s *Sealed) filter(spec *SearchSpec, v *vectorField, flat bool) (index.Filt
 
 // lazy returns a filter that tests rows on demand, or nil when a bitmap is cheaper.
 func (s *Sealed) lazy(spec *SearchSpec, seen bitset.Set, alive int) (index.Filter, error) {
-	if _, few := s.keyRows(spec.Plan); few {
+	if _, few := s.keyRows(spec.Plan); few || s.excludes(spec.Plan) {
 		return nil, nil
 	}
 	if _, before := s.bitmaps.get(s.planKey(spec.Plan)); before {
@@ -172,6 +172,9 @@ func (s *Sealed) Select(ctx context.Context, p *plan.Plan, readTS, expireBelow u
 
 // matching returns the rows of a set (nil: all) that a plan selects. The result is the caller's.
 func (s *Sealed) matching(p *plan.Plan, seen bitset.Set) (bitset.Set, error) {
+	if s.excludes(p) {
+		return bitset.New(s.Rows()), nil
+	}
 	if rows, few := s.keyRows(p); few {
 		return matchRows(p, s, rows, seen)
 	}

@@ -31,7 +31,7 @@ func Write(ctx context.Context, store objstore.Store, dir string, s *schema.Sche
 	if err != nil {
 		return Info{}, fmt.Errorf("write segment %s: %w", dir, err)
 	}
-	return writeFiles(ctx, store, dir, s, src)
+	return writeFiles(ctx, store, dir, s, src, rowGroupRows(s))
 }
 
 // sortedRows is a batch with the order in which its rows go to a file.
@@ -99,6 +99,7 @@ type fileWriter struct {
 	schema  *schema.Schema
 	src     rowSource
 	rows    int
+	step    int // rows per row group
 	dead    bool
 	parquet *spool
 	columns *spool
@@ -107,12 +108,12 @@ type fileWriter struct {
 	keys    schema.Keys      // of all rows
 }
 
-func writeFiles(ctx context.Context, store objstore.Store, dir string, s *schema.Schema, src rowSource) (Info, error) {
+func writeFiles(ctx context.Context, store objstore.Store, dir string, s *schema.Schema, src rowSource, step int) (Info, error) {
 	z, err := zstd.NewWriter(nil, zstd.WithEncoderConcurrency(1), zstd.WithEncoderLevel(zstd.SpeedDefault))
 	if err != nil {
 		return Info{}, err
 	}
-	w := &fileWriter{schema: s, src: src, rows: len(src.timestamps()), parquet: &spool{}, columns: &spool{}, zstd: z}
+	w := &fileWriter{schema: s, src: src, rows: len(src.timestamps()), step: step, parquet: &spool{}, columns: &spool{}, zstd: z}
 	defer w.parquet.close()
 	defer w.columns.close()
 	w.dead = slices.ContainsFunc(src.dead(), func(ts uint64) bool { return ts != 0 })
@@ -150,12 +151,11 @@ func (w *fileWriter) writeRows(ctx context.Context) error {
 	for i := range w.schema.Fields {
 		w.enc = append(w.enc, newColumnEncoder(&w.schema.Fields[i], w.zstd))
 	}
-	step := rowGroupRows(w.schema)
-	for lo := 0; lo < w.rows; lo += step {
+	for lo := 0; lo < w.rows; lo += w.step {
 		if err := ctx.Err(); err != nil {
 			return err
 		}
-		if err := w.rowGroup(pw, lo, min(lo+step, w.rows)); err != nil {
+		if err := w.rowGroup(pw, lo, min(lo+w.step, w.rows)); err != nil {
 			return err
 		}
 	}

@@ -1,0 +1,123 @@
+package segment
+
+import (
+	"context"
+	"math/rand/v2"
+	"slices"
+	"testing"
+
+	"github.com/gyr-db/gyr/pkg/objstore/mem"
+	"github.com/gyr-db/gyr/pkg/plan"
+	"github.com/gyr-db/gyr/pkg/schema"
+)
+
+// TestManyPages: vectors over several row groups and pages, with and without nulls, in memory and read by the page.
+func TestManyPages(t *testing.T) {
+	const n, dim = 2500, 300
+	s := &schema.Schema{Fields: []schema.Field{
+		{ID: fPK, Name: "id", Type: schema.Int64, PrimaryKey: true},
+		{ID: fVec, Name: "vec", Type: schema.FloatVector, Dim: dim},
+		{ID: fOptVec, Name: "side", Type: schema.FloatVector, Dim: dim, Nullable: true},
+	}}
+	r := rand.New(rand.NewPCG(8, 8))
+	rows := Rows{Batch: emptyBatch(s)}
+	for i := range n {
+		randomRow(r, s, rows.Batch, i)
+		rows.TS = append(rows.TS, uint64(1+i))
+	}
+	src, err := sortRows(s, rows)
+	if err != nil {
+		t.Fatal(err)
+	}
+	store := mem.New()
+	if _, err := writeFiles(context.Background(), store, "seg", s, src, 1100); err != nil {
+		t.Fatal(err)
+	}
+	for _, bucket := range []bool{false, true} {
+		seg, err := OpenSealed(context.Background(), store, SealedConfig{ID: 1, Dir: "seg", Schema: s, NoVectors: bucket})
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer seg.Release()
+		if pages := len(seg.vectors[fVec].pages); pages < 5 {
+			t.Fatalf("only %d pages", pages)
+		}
+		some := allRows(n)
+		r.Shuffle(n, func(i, j int) { some[i], some[j] = some[j], some[i] })
+		some = some[:200]
+		b, err := seg.Fetch(some, []int64{fVec, fOptVec})
+		if err != nil {
+			t.Fatal(err)
+		}
+		for i, row := range some {
+			for f, c := range b.Columns {
+				want := rows.Batch.Columns[f+1]
+				if c.IsNull(i) != want.IsNull(int(row)) || !slices.Equal(c.Vector(i), want.Vector(int(row))) {
+					t.Fatalf("row %d, column %d, bucket %v: another vector", row, f, bucket)
+				}
+			}
+		}
+		if _, err := seg.Vectors(fVec); (err != nil) != bucket {
+			t.Fatal(err)
+		}
+		_, _, err = seg.Search(context.Background(), SearchSpec{Field: fVec, Queries: make([]float32, dim), NQ: 1, K: 3, Metric: "L2", ReadTS: 1 << 60})
+		if (err != nil) != bucket {
+			t.Fatal(err)
+		}
+	}
+}
+
+// TestExcludes compares the verdict from bounds with the rows that a plan selects, and checks that bounds are of use.
+func TestExcludes(t *testing.T) {
+	s := testSchema(schema.VarChar)
+	rows := randomRows(rand.New(rand.NewPCG(6, 6)), s, 40, 40, 10)
+	store := mem.New()
+	if _, err := Write(context.Background(), store, "seg", s, rows); err != nil {
+		t.Fatal(err)
+	}
+	seg := open(t, store, s, "seg")
+	r := rand.New(rand.NewPCG(1, 6))
+	excluded := 0
+	for range 3000 {
+		p, err := plan.New(randomBoundsPlan(r, 2))
+		if err != nil {
+			t.Fatal(err)
+		}
+		set, err := p.Bitmap(seg)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if seg.excludes(p) {
+			excluded++
+			if set.Count() > 0 {
+				t.Fatalf("%v is excluded and selects %d rows", p, set.Count())
+			}
+		}
+	}
+	if excluded < 300 {
+		t.Fatalf("only %d of 3000 plans are excluded", excluded)
+	}
+}
+
+func randomBoundsPlan(r *rand.Rand, depth int) plan.Node {
+	if depth > 0 && r.IntN(2) == 0 {
+		a, b := randomBoundsPlan(r, depth-1), randomBoundsPlan(r, depth-1)
+		return []plan.Node{plan.Conj(a, b), plan.Disj(a, b), plan.Neg(a)}[r.IntN(3)]
+	}
+	ops := []plan.CmpOp{plan.EQ, plan.NE, plan.LT, plan.LE, plan.GT, plan.GE}
+	medium := plan.Operand{Field: fI32, Type: schema.Int32}
+	weight := plan.Operand{Field: fDouble, Type: schema.Double}
+	title := plan.Operand{Field: fText, Type: schema.VarChar}
+	switch r.IntN(5) {
+	case 0:
+		return &plan.Compare{Operand: weight, Op: ops[r.IntN(6)], Value: plan.FloatValue(r.NormFloat64() * 3)}
+	case 1:
+		return &plan.Compare{Operand: title, Op: ops[r.IntN(6)], Value: plan.StringValue([]string{"", "a", "w2", "w99", "x"}[r.IntN(5)])}
+	case 2:
+		lo := r.IntN(150) - 20
+		return &plan.Range{Operand: medium, Lo: plan.IntValue(int64(lo)), Hi: plan.IntValue(int64(lo + r.IntN(30))), LoInc: r.IntN(2) == 0, HiInc: r.IntN(2) == 0}
+	case 3:
+		return &plan.In{Operand: medium, Values: []plan.Value{plan.IntValue(int64(r.IntN(150) - 20)), plan.IntValue(int64(r.IntN(150) - 20))}}
+	}
+	return &plan.Compare{Operand: medium, Op: ops[r.IntN(6)], Value: plan.IntValue(int64(r.IntN(150) - 20))}
+}
