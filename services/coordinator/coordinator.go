@@ -126,10 +126,14 @@ func (c *Coordinator) leader() (*term, error) {
 	if t := c.term.Load(); t != nil && t.ctx.Err() == nil {
 		return t, nil
 	}
-	if node, _ := c.deps.Cache.Leader(); node != nil && node.ID != c.cfg.Node.ID {
-		return nil, errs.New(errs.NotLeader, "this coordinator is a standby; the leader is node %d at %s", node.ID, node.Addr)
+	node, _ := c.deps.Cache.Leader()
+	switch {
+	case node == nil:
+		return nil, errs.New(errs.NotLeader, "this coordinator is a standby; no leader is known at present")
+	case node.ID == c.cfg.Node.ID:
+		return nil, errs.New(errs.NotLeader, "this coordinator was elected, but is not ready to lead yet")
 	}
-	return nil, errs.New(errs.NotLeader, "this coordinator is a standby; no leader is known at present")
+	return nil, errs.New(errs.NotLeader, "this coordinator is a standby; the leader is node %d at %s", node.ID, node.Addr)
 }
 
 // Leading reports whether this process leads at present.

@@ -315,6 +315,9 @@ func (p *placing) segments() {
 	})
 	items := assign(p.items, bound, true)
 	for range maxRounds {
+		if heaviest(items) <= bound {
+			break
+		}
 		better := assign(items, bound, false)
 		if unevenness(better) > worthMoving*unevenness(items) {
 			break
@@ -378,6 +381,17 @@ func choose(it item, load map[catalog.NodeID]int64, bound int64) catalog.NodeID 
 		return least
 	}
 	return best
+}
+
+// heaviest is the highest load.
+func heaviest(items []item) int64 {
+	load := map[catalog.NodeID]int64{}
+	var top int64
+	for _, it := range items {
+		load[it.node] += it.segment.Bytes
+		top = max(top, load[it.node])
+	}
+	return top
 }
 
 // unevenness is the sum of the squared loads.

@@ -335,3 +335,26 @@ func movedShare(in placeInput, wanted []catalog.View) float64 {
 	}
 	return float64(moved) / float64(max(all, 1))
 }
+
+func BenchmarkPlace(b *testing.B) {
+	r := rand.New(rand.NewPCG(1, 1))
+	in := placeInput{Slack: 0.05}
+	for n := range int64(50) {
+		in.Nodes = append(in.Nodes, placeNode{ID: 10 + n})
+	}
+	for c := range int64(1000) {
+		for s := range 2 {
+			shard := placeShard{Collection: c + 1, Shard: s, Log: int(c+int64(s)) % 16, Replicas: 1, Current: map[int]*catalog.View{}}
+			for k := range int64(50) {
+				shard.Segments = append(shard.Segments, placeSegment{ID: 1_000_000 + c*1000 + int64(s)*100 + k, Bytes: 1 + r.Int64N(1<<30)})
+			}
+			in.Shards = append(in.Shards, shard)
+		}
+	}
+	wanted, _ := place(in)
+	applyPlan(&in, wanted)
+	b.ResetTimer()
+	for b.Loop() {
+		place(in)
+	}
+}

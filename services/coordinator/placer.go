@@ -58,6 +58,7 @@ func (p *placer) run(ctx context.Context) error {
 	defer p.wg.Wait()
 	timer := time.NewTimer(0)
 	defer timer.Stop()
+	var took time.Duration
 	for {
 		select {
 		case <-changed:
@@ -66,8 +67,11 @@ func (p *placer) run(ctx context.Context) error {
 		case <-ctx.Done():
 			return nil
 		}
-		sleep(ctx, p.t.c.cfg.Placement.Settle)
+		// A plan over very many segments takes a while: it shall not take more than a fifth of the time.
+		sleep(ctx, max(p.t.c.cfg.Placement.Settle, 4*took))
+		began := time.Now()
 		p.look(ctx)
+		took = time.Since(began)
 		if err := p.dropOrphans(ctx); err != nil && ctx.Err() == nil {
 			p.t.log.Warn("coordinator: remove views that nobody wants", "error", err)
 		}
