@@ -64,6 +64,9 @@ func (x *Index) Search(ctx context.Context, queries []float32, p Params) ([][]ve
 	s.begin(p)
 	hits := make([][]vector.Hit, len(queries)/dim)
 	for i := range hits {
+		if err := ctx.Err(); err != nil {
+			return nil, s.w.stats, err
+		}
 		pairs, err := s.search(ctx, queries[i*dim:(i+1)*dim])
 		if err != nil {
 			return nil, s.w.stats, err

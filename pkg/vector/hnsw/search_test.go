@@ -205,13 +205,37 @@ func TestCloseWhileSearching(t *testing.T) {
 	}
 }
 
+// countdown is a context that is cancelled after n looks at it.
+type countdown struct {
+	context.Context
+	n int
+}
+
+func (c *countdown) Err() error {
+	if c.n--; c.n < 0 {
+		return context.Canceled
+	}
+	return nil
+}
+
+// TestCancelled: searches look at the context before each query, in long walks and in long scans.
 func TestCancelled(t *testing.T) {
-	rows := sample.Clustered(13, 0, 15000, 4, 10)
+	rows := sample.Clustered(13, 0, 40000, 2, 10)
 	x := build(t, rows, vector.L2, 2)
-	ctx, cancel := context.WithCancel(t.Context())
-	cancel()
-	if _, _, err := x.Search(ctx, rows.Vector(0), Params{K: 1000, Ef: 15000}); !errors.Is(err, context.Canceled) {
-		t.Fatal(err)
+	queries := sample.Clustered(13, 1, 3, 2, 10).Data
+	for name, c := range map[string]struct {
+		looks   int
+		queries []float32
+		p       Params
+	}{
+		"at once":       {0, queries[:2], Params{K: 1, Ef: 10}},
+		"between":       {2, queries, Params{K: 1, Ef: 10}},
+		"during a walk": {1, queries[:2], Params{K: 1, Ef: 300}},
+		"during a scan": {1, queries[:2], Params{K: 1, Ef: 40000}},
+	} {
+		if _, _, err := x.Search(&countdown{t.Context(), c.looks}, c.queries, c.p); !errors.Is(err, context.Canceled) {
+			t.Errorf("%s: %v", name, err)
+		}
 	}
 }
 
