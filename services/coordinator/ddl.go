@@ -11,8 +11,9 @@ import (
 	"github.com/gyr-db/gyr/pkg/meta"
 )
 
-// ddlKey is written by every change of names and collections. Each compares the revision that the one before left, so a
-// change whose outcome was unknown either shows before the next one is decided or can never happen.
+// ddlKey is written by every change of names and collections, and each compares the revision that the one before left.
+// After a change whose outcome is unknown it is written once more: from then on that change either shows or can never
+// happen, also if the next one finds nothing to do.
 const ddlKey = "coordinator/ddl"
 
 // maxDDLAttempts bounds how often a change is decided anew after a conflict.
@@ -94,14 +95,21 @@ func (d *ddl) change(ctx context.Context, decide func(b *batch) error) (int64, e
 	return 0, errs.New(errs.Unavailable, "the catalog changed %d times while this change was decided", maxDDLAttempts)
 }
 
-// catchUp makes the cache show every change that was committed.
+// catchUp makes the cache show every change that was committed, and lets none that was begun before land later.
 func (d *ddl) catchUp(ctx context.Context) error {
-	if d.last < 0 {
+	for d.last < 0 {
 		kv, err := d.t.c.deps.Meta.Get(ctx, ddlKey)
 		if err != nil && !errors.Is(err, meta.ErrNotFound) {
 			return fmt.Errorf("read the last change of the catalog: %w", err)
 		}
-		d.last = kv.ModRev
+		rev, err := d.t.commit(ctx, []meta.Compare{{Key: ddlKey, ModRev: kv.ModRev}}, []meta.Op{catalog.PutNumber(ddlKey, uint64(d.t.epoch))})
+		if errors.Is(err, errConflict) {
+			continue // it landed just now
+		}
+		if err != nil {
+			return err
+		}
+		d.last = rev
 	}
 	return d.t.c.deps.Cache.WaitRevision(ctx, max(d.last, d.t.epoch))
 }

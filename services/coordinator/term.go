@@ -132,7 +132,8 @@ func (t *term) whyConflict(ctx context.Context) error {
 }
 
 // raiser makes the function that persists a bound under key. It compares the bound it read, so that an attempt whose
-// outcome was unknown cannot land behind a later, higher one.
+// outcome was unknown cannot land behind a later, higher one. Only leaders raise bounds: one that is high enough already,
+// while this process leads, is such an attempt that did land.
 func (t *term) raiser(key string) raiser {
 	return func(ctx context.Context, to uint64) error {
 		for {
@@ -140,10 +141,7 @@ func (t *term) raiser(key string) raiser {
 			if err != nil {
 				return err
 			}
-			if old >= to {
-				return fmt.Errorf("bound %s is %d already, above %d: somebody else leads", key, old, to)
-			}
-			_, err = t.commit(ctx, []meta.Compare{{Key: key, ModRev: kv.ModRev}}, []meta.Op{catalog.PutNumber(key, to)})
+			_, err = t.commit(ctx, []meta.Compare{{Key: key, ModRev: kv.ModRev}}, []meta.Op{catalog.PutNumber(key, max(old, to))})
 			if !errors.Is(err, errConflict) {
 				return err
 			}
