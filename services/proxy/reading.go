@@ -21,7 +21,8 @@ type reading struct {
 	c             *catalog.Collection // its schema is the one that the request was checked against
 	shards        []int
 	snapshots     []*pb.Snapshot
-	partitions    []int64
+	named         []int64 // the partitions that the request names
+	partitions    []int64 // those to read: never empty, so that rows of a dropped one are not shown
 	ignoreGrowing bool
 	now           uint64
 	demand        demand
@@ -49,8 +50,11 @@ func (p *Proxy) begin(ctx context.Context, c *catalog.Collection, spec readSpec)
 		return nil, err
 	}
 	r := &reading{
-		p: p, c: c, partitions: ids, ignoreGrowing: spec.ignoreGrowing, now: tso.FromTime(time.Now()),
+		p: p, c: c, named: ids, partitions: ids, ignoreGrowing: spec.ignoreGrowing, now: tso.FromTime(time.Now()),
 		shards: shardsToRead(c, spec.filter), demand: demandOf(c, spec.wish),
+	}
+	if len(ids) == 0 {
+		r.partitions = loadedPartitions(c)
 	}
 	if r.demand.kind == newest {
 		if err := p.needLease(); err != nil {
@@ -131,7 +135,7 @@ func (r *reading) views() ([]*catalog.View, error) {
 	case c.Load == nil:
 		return nil, collectionNotLoaded(c)
 	}
-	for _, id := range r.partitions {
+	for _, id := range r.named {
 		if !partitionLoaded(c, id) {
 			return nil, errs.Input(errs.PartitionNotLoaded, "partition not loaded[collection=%s][partition=%d]", c.Name, id)
 		}
@@ -156,7 +160,7 @@ func (r *reading) views() ([]*catalog.View, error) {
 func (r *reading) viewOf(shard int, views []*catalog.View, first int) (*catalog.View, error) {
 	covering := views[:0:0]
 	for _, v := range views {
-		if covers(v, r.partitions) {
+		if covers(v, r.named) {
 			covering = append(covering, v)
 		}
 	}

@@ -22,13 +22,9 @@ func (p *Proxy) Upsert(ctx context.Context, req *milvuspb.UpsertRequest) (*milvu
 	w := &rowWrite{
 		p: p, kind: pb.WriteKind_UPSERT, db: req.DbName, name: req.CollectionName, partition: req.PartitionName,
 		data: req.FieldsData, rows: int(req.NumRows), schemaTS: req.SchemaTimestamp,
+		partial: req.PartialUpdate || len(req.FieldOps) > 0,
 	}
-	var c *catalog.Collection
-	var err error
-	if req.PartialUpdate || len(req.FieldOps) > 0 {
-		return nil, notBuilt("partial update")
-	}
-	c, err = w.run(ctx)
+	c, err := w.run(ctx)
 	if err != nil {
 		return nil, err
 	}

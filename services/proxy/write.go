@@ -28,7 +28,9 @@ type rowWrite struct {
 	schemaTS   uint64 // what the client believes to be the schema's age; 0: it does not say
 	collection int64  // the one that the members below belong to
 	keys       schema.Keys
-	replaced   schema.Keys // upsert: the keys to kill, by row
+	replaced   schema.Keys    // upsert: the keys to kill, by row
+	partial    bool           // upsert: fields that are not sent keep their values
+	readTS     map[int]uint64 // partial: the timestamp, by log, at which the kept values were read
 	sent       *shardWrites
 }
 
@@ -63,6 +65,17 @@ func (s *shardWrites) acknowledge(shard int, ts uint64) {
 	s.done[shard] = ts
 }
 
+// forgetIDs makes the shards that have not acknowledged get new request ids.
+func (s *shardWrites) forgetIDs() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for shard := range s.ids {
+		if _, done := s.done[shard]; !done {
+			delete(s.ids, shard)
+		}
+	}
+}
+
 func (s *shardWrites) timestamp() uint64 {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -88,7 +101,14 @@ func (w *rowWrite) run(ctx context.Context) (*catalog.Collection, error) {
 			return nil, err
 		}
 		err = w.send(ctx, c, batch)
-		if !errs.Is(err, errs.SchemaMismatch) && !errs.Is(err, errs.Moved) {
+		switch {
+		case errs.Is(err, errs.WriteConflict) && w.partial:
+			w.sent.forgetIDs() // what was refused is another request once its values were read anew
+			if ctx.Err() != nil {
+				return nil, err
+			}
+			continue
+		case !errs.Is(err, errs.SchemaMismatch) && !errs.Is(err, errs.Moved):
 			return c, err
 		}
 		// The owner knows a newer catalog than this proxy showed.
@@ -134,7 +154,10 @@ func checkSchemaTime(c *catalog.Collection, claimed uint64, name string) error {
 // prepare reads the rows against the present schema. Keys are fixed the first time.
 func (w *rowWrite) prepare(ctx context.Context, c *catalog.Collection) (*schema.Batch, error) {
 	pk := c.Schema.PrimaryKey()
-	batch, err := readRows(c, w.data, w.rows, false)
+	batch, err := readRows(c, w.data, w.rows, w.partial)
+	if err == nil && w.partial {
+		batch, err = w.complete(ctx, c, batch)
+	}
 	if err != nil {
 		return nil, err
 	}
@@ -186,6 +209,7 @@ func (w *rowWrite) send(ctx context.Context, c *catalog.Collection, batch *schem
 			}
 			if w.kind == pb.WriteKind_UPSERT {
 				req.Keys = gatherKeys(w.replaced, rows).Encode(nil)
+				req.ReadTs = w.readTS[c.ShardLogs[shard]]
 			}
 			ts, err := w.p.writeShard(ctx, req)
 			if err == nil {
