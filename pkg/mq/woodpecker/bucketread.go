@@ -88,18 +88,16 @@ func (l *bucketLog) truncated(ctx context.Context, from mq.Position) (bool, erro
 	every := min(max(l.idle()/4, checkMin), checkMax)
 	l.mu.Lock()
 	fresh := l.checked.position == from && time.Since(l.checked.at) < every
+	above := l.known > from
 	l.mu.Unlock()
-	if fresh {
+	if fresh && !above {
 		return false, nil
 	}
-	above := false
-	prefix := l.entries()
-	err := l.queue.store.List(ctx, prefix, l.key(from), func(o objstore.Object) bool {
-		_, above = parseNumber(prefix, o.Key)
-		return !above
-	})
-	if err != nil {
-		return false, err
+	if !above {
+		var err error
+		if above, err = l.above(ctx, from); err != nil {
+			return false, err
+		}
 	}
 	if above {
 		_, err := l.queue.store.Stat(ctx, l.key(from))
@@ -112,6 +110,16 @@ func (l *bucketLog) truncated(ctx context.Context, from mq.Position) (bool, erro
 	defer l.mu.Unlock()
 	l.checked = check{from, time.Now()}
 	return false, nil
+}
+
+// above says whether an entry above n is there.
+func (l *bucketLog) above(ctx context.Context, n mq.Position) (found bool, err error) {
+	prefix := l.entries()
+	err = l.queue.store.List(ctx, prefix, l.key(n), func(o objstore.Object) bool {
+		_, found = parseNumber(prefix, o.Key)
+		return !found
+	})
+	return found, err
 }
 
 // fetch gets the entries at and behind from that are there, in growing steps of several at once.
