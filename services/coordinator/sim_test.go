@@ -8,6 +8,7 @@ import (
 	"math/rand/v2"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -39,7 +40,7 @@ type simProc struct {
 	c     *Coordinator
 	meta  *metafault.Store
 	late  *lateStore
-	clock time.Duration
+	clock atomic.Int64 // how far its clock is off, ns
 }
 
 // lateStore gives up on some transactions before they are made, and makes them later.
@@ -80,13 +81,14 @@ func simulate(t *testing.T, seed uint64) {
 	queue, peers := &fakeQueue{logs: map[string]string{}}, newFakePeers()
 	for i := range 3 {
 		late := &lateStore{Store: s.store.Dial()}
-		p := &simProc{meta: metafault.New(late), late: late, clock: time.Duration(s.r.IntN(5)-2) * time.Second}
+		p := &simProc{meta: metafault.New(late), late: late}
+		p.clock.Store(int64(s.r.IntN(5)-2) * int64(time.Second))
 		cache := catalog.NewCache(p.meta, slog.New(slog.DiscardHandler))
 		cfg := DefaultConfig()
 		cfg.Node = catalog.Node{ID: int64(i + 1), Addr: fmt.Sprint("c", i+1)}
 		cfg.Logs, cfg.QueueURL = 2, "mem:"
 		c, err := New(cfg, Deps{Meta: p.meta, Cache: cache, Objects: objmem.New(), Peers: peers, Queue: queue,
-			Logger: slog.New(slog.DiscardHandler), Now: func() time.Time { return time.Now().Add(p.clock) }})
+			Logger: slog.New(slog.DiscardHandler), Now: func() time.Time { return time.Now().Add(time.Duration(p.clock.Load())) }})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -150,7 +152,7 @@ func (s *sim) trouble() {
 			p.late.mu.Unlock()
 		}
 	case 9:
-		p.clock += time.Duration(s.r.IntN(2000)-1000) * time.Millisecond
+		p.clock.Add(int64(s.r.IntN(2000)-1000) * int64(time.Millisecond))
 	}
 }
 
@@ -286,7 +288,7 @@ func (s *sim) recover() {
 	for _, p := range s.procs {
 		p.meta.Clear()
 		p.meta.Heal()
-		p.clock = 0
+		p.clock.Store(0)
 	}
 	time.Sleep(30 * time.Second)
 	leading := 0
