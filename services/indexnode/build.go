@@ -35,6 +35,9 @@ func (n *Node) buildIndex(ctx context.Context, t *catalog.Task, p *progress) (*c
 	if err != nil {
 		return nil, fmt.Errorf("build %s over segment %d: %w", spec.Type, t.Sources[0].ID, err)
 	}
+	if c, ok := file.(io.Closer); ok {
+		defer c.Close() // its memory is off the heap
+	}
 	path := t.Dir + "/index.gyri"
 	if err := n.upload(ctx, path, file); err != nil {
 		return nil, err
