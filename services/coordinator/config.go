@@ -65,6 +65,7 @@ type Config struct {
 	Tasks     TaskConfig
 	Compact   CompactConfig
 	GC        GCConfig
+	Probe     ProbeConfig
 }
 
 // Limits are the API's bounds on names and numbers.
@@ -89,8 +90,8 @@ type PlacementConfig struct {
 	StuckAfter time.Duration
 	// Slack is how much above the average a node may be loaded before segments move away from it.
 	Slack float64
-	// AdvanceAfter: a view of a shard without new segments gets a newer position after this time, so that the log can be
-	// truncated.
+	// AdvanceAfter: when seals brought nothing that a view serves (deletes only, other partitions), the view follows their
+	// position after this time, so that it does not keep the log from being truncated.
 	AdvanceAfter time.Duration
 }
 
@@ -148,7 +149,7 @@ func DefaultConfig() Config {
 		Limits: Limits{Databases: 64, Collections: 65536, Partitions: 1024, Shards: 16, Fields: 64, Vectors: 10, Capacity: 65536},
 		Placement: PlacementConfig{
 			Interval: 2 * time.Second, Settle: 10 * time.Millisecond, PollMin: 20 * time.Millisecond, PollMax: time.Second,
-			StuckAfter: 30 * time.Second, Slack: 0.05, AdvanceAfter: 5 * time.Minute,
+			StuckAfter: 30 * time.Second, Slack: 0.05, AdvanceAfter: time.Minute,
 		},
 		Tasks: TaskConfig{
 			Lease: 15 * time.Second, MaxFailures: 8, GiveUp: 30 * time.Minute, BackoffMin: time.Second, BackoffMax: time.Minute,

@@ -20,6 +20,7 @@ type Coordinator struct {
 	deps Deps
 	now  func() time.Time
 	met  *metrics
+	look *probes
 
 	term atomic.Pointer[term] // the term in which this process leads; nil on a standby
 }
@@ -37,6 +38,7 @@ func New(cfg Config, deps Deps) (*Coordinator, error) {
 		c.now = time.Now
 	}
 	c.met = newMetrics(deps.Registerer)
+	c.look = newProbes(c)
 	return c, nil
 }
 

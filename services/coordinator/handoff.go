@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/gyr-db/gyr/pkg/catalog"
+	"github.com/gyr-db/gyr/pkg/errs"
 	"github.com/gyr-db/gyr/pkg/meta"
 	"github.com/gyr-db/gyr/pkg/rpc/pb"
 )
@@ -27,6 +28,7 @@ type job struct {
 	waiting  map[catalog.NodeID]string
 	progress map[catalog.NodeID]float32
 	moved    map[catalog.NodeID]time.Time // when it last came nearer
+	stale    bool                         // a node cannot follow the log from the view's position any more
 }
 
 // run returns nil when the view is published.
@@ -61,6 +63,9 @@ func (j *job) prepare(ctx context.Context, n catalog.NodeID, body []byte) {
 		switch {
 		case err != nil:
 			j.note(n, err.Error(), 0)
+			if errs.Is(err, errs.ViewStale) {
+				j.setStale()
+			}
 		case resp.GetReady():
 			j.note(n, "", 1)
 			return
@@ -104,6 +109,20 @@ func (j *job) note(n catalog.NodeID, waiting string, progress float32) {
 		return
 	}
 	j.waiting[n] = waiting
+}
+
+func (j *job) setStale() {
+	j.mu.Lock()
+	j.stale = true
+	j.mu.Unlock()
+	j.p.poke()
+}
+
+// behind reports whether a node cannot follow the log from the view's position and a later one is wanted.
+func (j *job) behind(wanted *catalog.View) bool {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	return j.stale && wanted != nil && wanted.From > j.view.From
 }
 
 // stuck are the nodes that are not ready and came no nearer for so long.

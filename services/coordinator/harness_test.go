@@ -237,6 +237,8 @@ type fakePeers struct {
 	prepares map[string]int
 	unready  map[string]string // querynode address -> what it waits for
 	views    map[string][]catalog.View
+	// truncated makes querynodes refuse views that begin below it.
+	truncated uint64
 }
 
 func newFakePeers() *fakePeers {
@@ -334,6 +336,9 @@ func (f *fakeQueryNode) PrepareView(ctx context.Context, req *pb.PrepareViewRequ
 	f.p.mu.Lock()
 	defer f.p.mu.Unlock()
 	f.p.prepares[f.addr]++
+	if v.From < f.p.truncated {
+		return nil, errs.New(errs.ViewStale, "the log begins at %d", f.p.truncated)
+	}
 	if why := f.p.unready[f.addr]; why != "" {
 		return &pb.PrepareViewResponse{WaitingFor: why, Progress: 0.5}, nil
 	}

@@ -260,21 +260,40 @@ func TestReplicasGrowAndShrink(t *testing.T) {
 	})
 }
 
-// TestIdleViewsAdvance: a view of a shard that nobody writes to does not hold the log back for ever.
+// TestIdleViewsAdvance: a view follows seals that bring it nothing, so that it does not hold the log back for ever.
 func TestIdleViewsAdvance(t *testing.T) {
 	inWorld(t, nil, func(w *world) {
 		w.node(catalog.RoleQueryNode, 3, true)
 		coll := w.create("a", 1)
 		w.must(w.c.Load(w.ctx, loadRequest("a", 1)))
 		w.loaded("a")
-		w.put(catalog.MarksKey(coll.ShardLogs[0]), catalog.LogMarks{Checkpoint: 500})
-		time.Sleep(time.Minute)
+		w.put(catalog.MarksKey(coll.ShardLogs[0]), catalog.LogMarks{Checkpoint: 700})
+		w.seal(coll.ID, 0, 500)
+		time.Sleep(30 * time.Second)
 		if v := w.cache.View(coll.ID, 0, 0); v.From != 0 {
-			t.Errorf("the view moved on after a minute already: %+v", v)
+			t.Errorf("the view moved on at once: %+v", v)
 		}
-		time.Sleep(5 * time.Minute)
+		time.Sleep(time.Minute)
 		if v := w.cache.View(coll.ID, 0, 0); v.From != 500 {
-			t.Errorf("the view is still at %d", v.From)
+			t.Errorf("the view is at %d, want the shard's seal at 500 and nothing between seals", v.From)
+		}
+	})
+}
+
+// TestStaleStartIsReplanned: a node cannot follow from a position that was truncated; the next seal's is taken at once.
+func TestStaleStartIsReplanned(t *testing.T) {
+	inWorld(t, nil, func(w *world) {
+		w.node(catalog.RoleQueryNode, 3, true)
+		coll := w.create("a", 1)
+		w.seal(coll.ID, 0, 100, segmentOf(11, coll.Partitions[0].ID, 5))
+		w.peers.set(func() { w.peers.truncated = 150 })
+		w.must(w.c.Load(w.ctx, loadRequest("a", 1)))
+		time.Sleep(5 * time.Second)
+		w.seal(coll.ID, 0, 200, segmentOf(12, coll.Partitions[0].ID, 5))
+		began := time.Now()
+		w.loaded("a")
+		if v := w.cache.View(coll.ID, 0, 0); v.From != 200 || time.Since(began) > 3*time.Second {
+			t.Errorf("view %+v after %s", v, time.Since(began))
 		}
 	})
 }

@@ -123,6 +123,9 @@ func (p *placer) review(j *job, wanted *catalog.View) {
 	for _, n := range stuck {
 		p.avoid[n] = time.Now().Add(avoidFor * after)
 	}
+	if why == "" && j.behind(wanted) {
+		why = fmt.Sprintf("the log begins behind position %d by now", j.view.From)
+	}
 	if why == "" && len(stuck) > 0 && wanted != nil && !sameServing(j.view, wanted) {
 		why = fmt.Sprintf("nodes %v are stuck, something else is wanted by now", stuck)
 	}
@@ -200,8 +203,6 @@ func (p *placer) input() placeInput {
 
 func (p *placer) shardInput(coll *catalog.Collection, i int) (placeShard, bool) {
 	cache := p.t.c.deps.Cache
-	// The marks first: everything up to their checkpoint is in the manifest as it was then, and so in any later one.
-	marks := cache.Marks(coll.ShardLogs[i])
 	shard := cache.Shard(coll.ID, i)
 	if shard == nil {
 		return placeShard{}, false
@@ -209,9 +210,6 @@ func (p *placer) shardInput(coll *catalog.Collection, i int) (placeShard, bool) 
 	s := placeShard{
 		Collection: coll.ID, Shard: i, Log: coll.ShardLogs[i], Replicas: max(coll.Load.Replicas, 1),
 		Partitions: coll.Load.Partitions, From: shard.Checkpoint, MinReadTS: shard.Horizon, Current: map[int]*catalog.View{},
-	}
-	if marks != nil {
-		s.From = max(s.From, marks.Checkpoint)
 	}
 	for _, seg := range shard.Segments {
 		if !loaded(coll, seg.Partition) {

@@ -249,6 +249,7 @@ func (c *Coordinator) Problems() []string {
 	}
 	out = append(out, c.serviceProblems()...)
 	out = append(out, c.taskProblems()...)
+	out = append(out, c.look.problems()...)
 	unreadable := cache.Unreadable()
 	for _, key := range slices.Sorted(maps.Keys(unreadable)) {
 		say("the record %s cannot be read: %v", key, unreadable[key])

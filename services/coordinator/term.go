@@ -83,6 +83,7 @@ func (t *term) works() []func(context.Context) error {
 		t.board.run,
 		t.gc.run,
 		t.ddl.finishDrops,
+		t.c.look.run,
 	}
 }
 
