@@ -16,6 +16,9 @@
 //   - A result of a task is committed only if the task, the attempt and every source are what they were when it was given out.
 //   - Nothing is taken from a node that has neither reported nor lost its lease; a new leader adopts the published views.
 //
+// Sealed segments with fewer rows than TaskConfig.MinIndexRows (1,000 unless configured), fields with a FLAT index and
+// scalar fields get no index file: they are searched by brute force or by the column file, and count as indexed.
+//
 // Decisions are pure functions (placement.go, planindex.go, plancompact.go, garbage.go, names.go); the files around them
 // read the catalog, call them and commit.
 package coordinator

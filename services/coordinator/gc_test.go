@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/gyr-db/gyr/pkg/catalog"
+	"github.com/gyr-db/gyr/pkg/errs"
 	"github.com/gyr-db/gyr/pkg/meta"
 	"github.com/gyr-db/gyr/pkg/objstore"
 	"github.com/gyr-db/gyr/pkg/rpc/pb"
@@ -219,5 +220,19 @@ func TestStatus(t *testing.T) {
 				t.Errorf("problems %q do not tell %q", p, want)
 			}
 		}
+	})
+}
+
+func TestInspect(t *testing.T) {
+	inWorld(t, nil, func(w *world) {
+		w.upload("segments/orphan")
+		for _, what := range []string{"status", "gc"} {
+			resp, err := w.c.Inspect(w.ctx, &pb.InspectRequest{What: what})
+			if err != nil || !json.Valid(resp.Json) || len(resp.Json) < 20 {
+				t.Errorf("%s: %s, %v", what, resp.GetJson(), err)
+			}
+		}
+		_, err := w.c.Inspect(w.ctx, &pb.InspectRequest{What: "weather"})
+		w.refused(nil, err, errs.InvalidParameter, "weather")
 	})
 }

@@ -345,3 +345,12 @@ func (f *fakeQueryNode) PrepareView(ctx context.Context, req *pb.PrepareViewRequ
 	f.p.views[f.addr] = append(f.p.views[f.addr], v)
 	return &pb.PrepareViewResponse{Ready: true, Progress: 1}, nil
 }
+
+// editKey writes one record under the leader's transaction.
+func (t *term) editKey(ctx context.Context, op meta.Op) error {
+	rev, err := t.commit(ctx, nil, []meta.Op{op})
+	if err != nil {
+		return err
+	}
+	return t.c.deps.Cache.WaitRevision(ctx, rev)
+}
