@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net"
+	"net/url"
 	"strings"
 	"time"
 
@@ -78,7 +79,11 @@ func (e *Env) OpenStores(ctx context.Context) error {
 		return fmt.Errorf("open object storage: %w", err)
 	}
 	e.Objects = objects
-	queue, err := mqopen.Queue(ctx, e.Settings.MQ, mqopen.Deps{ObjectStore: objects, Logger: e.Logger})
+	deps := mqopen.Deps{ObjectStore: objects, Logger: e.Logger}
+	if u, err := url.Parse(e.Settings.Storage); err == nil && u.Scheme == "s3" {
+		deps.Bucket = u.Host
+	}
+	queue, err := mqopen.Queue(ctx, e.Settings.MQ, deps)
 	if err != nil {
 		return fmt.Errorf("open the log: %w", err)
 	}

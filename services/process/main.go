@@ -61,16 +61,9 @@ func Main(role Role) int {
 }
 
 func run(role Role, args, environ []string, out io.Writer) (err error) {
-	env := &Env{Settings: Defaults()}
-	if role.Defaults != nil {
-		role.Defaults(&env.Settings)
-	}
-	set := config.New(role.Name)
-	env.Settings.register(set, role)
-	if role.Register != nil {
-		role.Register(set)
-	}
-	if err := set.Load(args, environ, version.String(), out); err != nil {
+	env := &Env{}
+	set, err := role.load(&env.Settings, args, environ, out)
+	if err != nil {
 		return err
 	}
 	if env.Logger, err = obs.NewLogger(os.Stderr, env.Settings.LogLevel, env.Settings.LogFormat); err != nil {

@@ -5,6 +5,8 @@ package process
 import (
 	"fmt"
 	"net"
+	"net/url"
+	"slices"
 
 	"github.com/gyr-db/gyr/pkg/config"
 )
@@ -62,4 +64,16 @@ func advertised(advertise string, l net.Listener) (string, error) {
 		_, port, _ = net.SplitHostPort(l.Addr().String())
 	}
 	return net.JoinHostPort(host, port), nil
+}
+
+// LocalFolders are the folders of this machine that hold objects or the log.
+func (s *Settings) LocalFolders() []string {
+	var out []string
+	for _, u := range []struct{ url, scheme string }{{s.Storage, "file"}, {s.MQ, "woodpecker"}} {
+		parsed, err := url.Parse(u.url)
+		if err == nil && parsed.Scheme == u.scheme && parsed.Host == "" && parsed.Path != "" && !slices.Contains(out, parsed.Path) {
+			out = append(out, parsed.Path)
+		}
+	}
+	return out
 }
