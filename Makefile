@@ -58,6 +58,10 @@ bench: build ## a table of figures (ARGS="--json" or ARGS="--address host:port")
 lint: ## gofumpt, vet, staticcheck, house rules
 	@tools/lint.sh
 
+.PHONY: fmt
+fmt: ## format every Go file the way lint wants it
+	@bin=$$(mktemp -d) && (cd tools && GOWORK=off GOBIN=$$bin go install mvdan.cc/gofumpt) && git ls-files '*.go' | grep -v '\.pb\.go$$' | xargs $$bin/gofumpt -w; rm -rf $$bin
+
 .PHONY: race
 race: ## race detector on the core packages (needs gcc)
 	CGO_ENABLED=1 go test -race ./pkg/wal/... ./pkg/mq/... ./pkg/segment/... ./pkg/catalog/... ./services/querynode/... ./services/datanode/... ./services/coordinator/...

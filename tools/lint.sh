@@ -2,12 +2,11 @@
 # Formatting, vet, staticcheck (versions pinned in tools/go.mod) over every module.
 set -euo pipefail
 cd "$(dirname "$0")/.."
-tool() { GOWORK=off go tool -modfile=tools/go.mod "$@"; }
-bad=$(tool gofumpt -l pkg services integration tools | grep -v -E '\.pb\.go$' || true)
-[ -z "$bad" ] || { echo "lint: not formatted by gofumpt (run: go tool -modfile=tools/go.mod gofumpt -w FILE):" >&2; echo "$bad" >&2; exit 1; }
-go vet ./pkg/... ./pkg/vector/... ./services/... ./integration/...
-staticcheck=$(mktemp -d)/staticcheck
-(cd tools && GOWORK=off go build -o "$staticcheck" honnef.co/go/tools/cmd/staticcheck)
-"$staticcheck" ./pkg/... ./pkg/vector/... ./services/... ./integration/...
-rm -rf "$(dirname "$staticcheck")"
+bin=$(mktemp -d); trap 'rm -rf "$bin"' EXIT
+(cd tools && GOWORK=off GOBIN="$bin" go install mvdan.cc/gofumpt honnef.co/go/tools/cmd/staticcheck)
+modules=(./pkg/... ./pkg/vector/... ./services/... ./integration/...)
+bad=$(git ls-files '*.go' | grep -v -E '\.pb\.go$' | xargs "$bin/gofumpt" -l)
+[ -z "$bad" ] || { echo "lint: not formatted by gofumpt; run 'make fmt':" >&2; echo "$bad" >&2; exit 1; }
+go vet "${modules[@]}"
+"$bin/staticcheck" "${modules[@]}"
 echo "lint: clean"
