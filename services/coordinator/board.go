@@ -30,6 +30,7 @@ type lease struct {
 	attempt  int64
 	until    time.Time
 	progress float32
+	seen     bool // the node was live
 }
 
 func newBoard(t *term) *board {

@@ -105,7 +105,8 @@ func (b *board) give(ctx context.Context, id int64, node catalog.NodeID) (*catal
 		return nil, err
 	}
 	b.mu.Lock()
-	b.leases[id] = lease{attempt: task.Attempt, until: b.t.c.now().Add(b.t.c.cfg.Tasks.Lease)}
+	b.leases[id] = lease{attempt: task.Attempt, until: b.t.c.now().Add(b.t.c.cfg.Tasks.Lease),
+		seen: b.t.c.deps.Cache.Node(catalog.RoleIndexNode, node) != nil}
 	b.mu.Unlock()
 	b.t.log.Debug("coordinator: task given out", "task", id, "kind", task.Kind, "attempt", task.Attempt, "node", node)
 	return task, b.t.c.deps.Cache.WaitRevision(ctx, rev)
@@ -170,7 +171,9 @@ func (b *board) renew(task *catalog.Task, progress float32) bool {
 	}
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	b.leases[task.ID] = lease{attempt: task.Attempt, until: b.t.c.now().Add(b.t.c.cfg.Tasks.Lease), progress: progress}
+	l := b.leases[task.ID]
+	l.attempt, l.until, l.progress = task.Attempt, b.t.c.now().Add(b.t.c.cfg.Tasks.Lease), progress
+	b.leases[task.ID] = l
 	return true
 }
 
@@ -272,7 +275,8 @@ func (b *board) backoff(failures int) time.Duration {
 	return min(cfg.BackoffMax, cfg.BackoffMin<<min(max(failures-1, 0), 20))
 }
 
-// expire takes tasks from nodes that did not report in time. A task that this leader has not heard of gets a whole lease.
+// expire takes tasks from nodes that did not report in time, or were live and are gone. A task that this leader has not
+// heard of gets a whole lease.
 func (b *board) expire(ctx context.Context) error {
 	var errAll error
 	for _, task := range b.t.c.deps.Cache.Tasks() {
@@ -281,7 +285,7 @@ func (b *board) expire(ctx context.Context) error {
 		}
 		fresh, kv, err := catalog.Read[catalog.Task](ctx, b.t.c.deps.Meta, catalog.TaskKey(task.ID))
 		if err == nil && fresh.Attempt == task.Attempt && fresh.Node != 0 {
-			err = b.fail(ctx, fresh, kv, fmt.Sprintf("node %d did not report for %s", fresh.Node, b.t.c.cfg.Tasks.Lease))
+			err = b.fail(ctx, fresh, kv, fmt.Sprintf("node %d did not report for %s, or is gone", fresh.Node, b.t.c.cfg.Tasks.Lease))
 		}
 		if err != nil && !errors.Is(err, meta.ErrNotFound) {
 			errAll = errors.Join(errAll, err)
@@ -298,10 +302,13 @@ func (b *board) expired(task *catalog.Task) bool {
 	defer b.mu.Unlock()
 	l, ok := b.leases[task.ID]
 	if !ok || l.attempt != task.Attempt {
-		b.leases[task.ID] = lease{attempt: task.Attempt, until: b.t.c.now().Add(b.t.c.cfg.Tasks.Lease)}
-		return false
+		l = lease{attempt: task.Attempt, until: b.t.c.now().Add(b.t.c.cfg.Tasks.Lease)}
 	}
-	return b.t.c.now().After(l.until)
+	live := b.t.c.deps.Cache.Node(catalog.RoleIndexNode, task.Node) != nil
+	gone := l.seen && !live
+	l.seen = l.seen || live
+	b.leases[task.ID] = l
+	return gone || b.t.c.now().After(l.until)
 }
 
 // due reports whether a waiting task may be handed out.

@@ -135,6 +135,22 @@ func TestSilentNodeLosesItsTask(t *testing.T) {
 	})
 }
 
+func TestDeadNodeLosesItsTaskAtOnce(t *testing.T) {
+	inWorld(t, nil, func(w *world) {
+		w.node(catalog.RoleIndexNode, 9, true)
+		coll := w.create("a", 1)
+		w.seal(coll.ID, 0, 10, segmentOf(12, coll.Partitions[0].ID, 1000))
+		task := w.pull(9)
+		time.Sleep(5 * time.Second)
+		began := time.Now()
+		w.node(catalog.RoleIndexNode, 9, false)
+		w.until("the task is taken away", func() bool { return w.cache.Task(task.ID).Node == 0 })
+		if took := time.Since(began); took > time.Second {
+			t.Errorf("it took %s", took)
+		}
+	})
+}
+
 func TestNewLeaderGivesRunningTasksALease(t *testing.T) {
 	inWorld(t, nil, func(w *world) {
 		coll := w.create("a", 1)

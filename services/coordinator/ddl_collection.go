@@ -215,16 +215,21 @@ func (t *term) editCollection(ctx context.Context, ref *pb.CollectionRef, edit f
 		return nil, 0, err
 	}
 	defer unlock()
-	changed := *found
+	return t.editLocked(ctx, ref, found.ID, edit)
+}
+
+// editLocked is editCollection for a caller that holds the collection's lock.
+func (t *term) editLocked(ctx context.Context, ref *pb.CollectionRef, id int64, edit func(c *catalog.Collection) (bool, error)) (*catalog.Collection, int64, error) {
+	var changed catalog.Collection
 	rev, err := t.ddl.change(ctx, func(b *batch) error {
-		coll, err := t.current(ref.GetDb(), ref.GetName(), found.ID)
+		coll, err := t.current(ref.GetDb(), ref.GetName(), id)
 		if err != nil {
 			return err
 		}
 		changed = *coll
 		ok, err := edit(&changed)
 		if err == nil && ok {
-			put(b, catalog.CollectionKey(coll.ID), &changed)
+			put(b, catalog.CollectionKey(id), &changed)
 		}
 		return err
 	})

@@ -50,12 +50,20 @@ func (t *term) dropPartition(ctx context.Context, req *pb.PartitionRequest) (*pb
 	if name == catalog.DefaultPartition {
 		return nil, errs.Invalid("default partition cannot be deleted")
 	}
+	found, unlock, err := t.ddl.lockNamed(ctx, ref.GetDb(), ref.GetName())
+	if err != nil {
+		return nil, err
+	}
+	defer unlock()
 	var id int64
-	coll, rev, err := t.editCollection(ctx, ref, func(c *catalog.Collection) (bool, error) {
+	coll, rev, err := t.editLocked(ctx, ref, found.ID, func(c *catalog.Collection) (bool, error) {
 		return markPartitionDropping(c, name, &id)
 	})
-	if err != nil || id == 0 {
-		return &pb.Ack{Revision: rev}, err
+	if err != nil {
+		return nil, err
+	}
+	if id == 0 {
+		return &pb.Ack{Revision: rev}, nil
 	}
 	if err := t.sync(ctx, rev, coll.ShardLogs...); err != nil {
 		return nil, err
@@ -65,7 +73,7 @@ func (t *term) dropPartition(ctx context.Context, req *pb.PartitionRequest) (*pb
 			return nil, err
 		}
 	}
-	_, rev, err = t.editCollection(ctx, ref, func(c *catalog.Collection) (bool, error) {
+	_, rev, err = t.editLocked(ctx, ref, coll.ID, func(c *catalog.Collection) (bool, error) {
 		c.Partitions = slices.DeleteFunc(slices.Clone(c.Partitions), func(p catalog.Partition) bool { return p.ID == id })
 		return true, nil
 	})

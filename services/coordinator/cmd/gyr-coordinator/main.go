@@ -9,7 +9,6 @@ import (
 	"google.golang.org/grpc"
 
 	"github.com/gyr-db/gyr/pkg/catalog"
-	"github.com/gyr-db/gyr/pkg/config"
 	"github.com/gyr-db/gyr/pkg/lifecycle"
 	"github.com/gyr-db/gyr/pkg/rpc"
 	"github.com/gyr-db/gyr/pkg/rpc/pb"
@@ -21,13 +20,11 @@ import (
 func main() {
 	cfg := coordinator.DefaultConfig()
 	os.Exit(process.Main(process.Role{
-		Name: "gyr-coordinator",
-		Register: func(set *config.Set) {
-			set.Int(&cfg.Logs, "mq.logs", "number of logs, fixed at the cluster's first start")
-		},
+		Name:     "gyr-coordinator",
+		Register: cfg.Register,
 		Build: func(_ context.Context, env *process.Env) (*process.Services, error) {
 			cfg.Node = catalog.Node{ID: rand.Int64N(1<<53-1) + 1, Addr: env.Addr, Metrics: env.MetricsAddr, Version: version.String()}
-			cfg.QueueURL = env.Settings.MQ
+			cfg.QueueURL, cfg.Probe.Folders = env.Settings.MQ, env.Settings.LocalFolders()
 			c, err := coordinator.New(cfg, coordinator.Deps{Meta: env.Meta, Cache: env.Cache, Objects: env.Objects, Peers: env.Peers,
 				Queue: env.Queue, Logger: env.Logger, Registerer: env.Registry})
 			if err != nil {
