@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"runtime"
+	"strings"
 	"time"
 
 	"github.com/milvus-io/milvus-proto/go-api/v3/commonpb"
@@ -107,13 +108,16 @@ type systemInfos struct {
 	Mode      string `json:"deploy_mode"`
 }
 
-// GetMetrics implements milvuspb.MilvusServiceServer for the one kind of request that tools send.
-func (p *Proxy) GetMetrics(_ context.Context, req *milvuspb.GetMetricsRequest) (*milvuspb.GetMetricsResponse, error) {
+// GetMetrics implements milvuspb.MilvusServiceServer for the kind of request that tools send, and for gyr-ctl.
+func (p *Proxy) GetMetrics(ctx context.Context, req *milvuspb.GetMetricsRequest) (*milvuspb.GetMetricsResponse, error) {
 	var ask struct {
 		Type string `json:"metric_type"`
 	}
 	if err := json.Unmarshal([]byte(req.Request), &ask); err != nil {
 		return nil, errs.Invalid("the request for metrics is no JSON object: %v", err)
+	}
+	if what, ok := strings.CutPrefix(ask.Type, inspectPrefix); ok {
+		return p.inspect(ctx, what)
 	}
 	if ask.Type != "system_info" {
 		return nil, errs.Input(errs.Unimplemented, "metric type %q is not supported, only system_info", ask.Type)

@@ -5,7 +5,6 @@ import (
 	"context"
 	"os"
 
-	"github.com/gyr-db/gyr/pkg/config"
 	"github.com/gyr-db/gyr/pkg/lifecycle"
 	"github.com/gyr-db/gyr/pkg/version"
 	"github.com/gyr-db/gyr/services/indexnode"
@@ -15,11 +14,8 @@ import (
 func main() {
 	cfg := indexnode.DefaultConfig()
 	os.Exit(process.Main(process.Role{
-		Name: "gyr-indexnode",
-		Register: func(set *config.Set) {
-			set.Int(&cfg.Workers, "indexNode.workers", "index builds and compactions at the same time")
-			set.String(&cfg.ScratchDir, "indexNode.scratchDir", "folder for files on their way to storage (default: the system's)")
-		},
+		Name:     "gyr-indexnode",
+		Register: cfg.Register,
 		Build: func(_ context.Context, env *process.Env) (*process.Services, error) {
 			cfg.Addr, cfg.Metrics, cfg.Version = env.Addr, env.MetricsAddr, version.String()
 			n, err := indexnode.New(cfg, indexnode.Deps{Meta: env.Meta, Objects: env.Objects,

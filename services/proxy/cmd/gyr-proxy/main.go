@@ -17,7 +17,7 @@ func main() {
 	cfg := proxy.DefaultConfig()
 	os.Exit(process.Main(process.Role{
 		Name: "gyr-proxy", Public: true,
-		Defaults: func(s *process.Settings) { s.Listen = "127.0.0.1:19530" },
+		Defaults: process.ServesAPI,
 		Build: func(_ context.Context, env *process.Env) (*process.Services, error) {
 			cfg.Advertise, cfg.MetricsAddr = env.Addr, env.MetricsAddr
 			p := proxy.New(cfg, proxy.Deps{Listener: env.Public, Meta: env.Meta, Cache: env.Cache, Peers: env.Peers,

@@ -7,7 +7,6 @@ import (
 
 	"google.golang.org/grpc"
 
-	"github.com/gyr-db/gyr/pkg/config"
 	"github.com/gyr-db/gyr/pkg/lifecycle"
 	"github.com/gyr-db/gyr/pkg/rpc/pb"
 	"github.com/gyr-db/gyr/pkg/version"
@@ -18,10 +17,8 @@ import (
 func main() {
 	cfg := querynode.DefaultConfig()
 	os.Exit(process.Main(process.Role{
-		Name: "gyr-querynode",
-		Register: func(set *config.Set) {
-			set.Duration(&cfg.RetireAfter, "queryNode.retireAfter", "how long an old view is served after a newer one")
-		},
+		Name:     "gyr-querynode",
+		Register: cfg.Register,
 		Build: func(_ context.Context, env *process.Env) (*process.Services, error) {
 			cfg.Addr, cfg.Metrics, cfg.Version = env.Addr, env.MetricsAddr, version.String()
 			n, err := querynode.New(cfg, querynode.Deps{Meta: env.Meta, Cache: env.Cache, Queue: env.Queue, Objects: env.Objects,
