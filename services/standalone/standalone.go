@@ -35,7 +35,7 @@ func Role() process.Role {
 	s.coord.Logs = 1
 	return process.Role{
 		Name: "gyr-standalone", Public: true,
-		Defaults: func(d *process.Settings) { d.Listen = "127.0.0.1:19530" },
+		Defaults: process.ServesAPI,
 		Register: s.register,
 		Open:     open,
 		Build:    s.build,
@@ -52,8 +52,10 @@ type settings struct {
 }
 
 func (s *settings) register(set *config.Set) {
-	set.Int(&s.index.Workers, "indexNode.workers", "index builds and compactions at the same time")
-	set.Duration(&s.query.RetireAfter, "queryNode.retireAfter", "how long an old view is served after a newer one")
+	s.coord.Register(set)
+	s.data.Register(set)
+	s.query.Register(set)
+	s.index.Register(set)
 }
 
 // open makes the folder's etcd, log and objects.
@@ -121,7 +123,7 @@ func (s *settings) build(_ context.Context, env *process.Env) (*process.Services
 
 func (s *settings) coordinator(env *process.Env) (*coordinator.Coordinator, error) {
 	s.coord.Node = catalog.Node{ID: rand.Int64N(1<<53-1) + 1, Addr: localAddr, Metrics: env.MetricsAddr, Version: version.String()}
-	s.coord.QueueURL = env.Settings.MQ
+	s.coord.QueueURL, s.coord.Probe.Folders = env.Settings.MQ, env.Settings.LocalFolders()
 	return coordinator.New(s.coord, coordinator.Deps{Meta: env.Meta, Cache: env.Cache, Objects: env.Objects, Peers: env.Peers,
 		Queue: env.Queue, Logger: env.Logger, Registerer: env.Registry})
 }
