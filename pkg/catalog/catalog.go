@@ -173,6 +173,8 @@ type LogMarks struct {
 	// Epoch and Seq of the last accepted record at or below Checkpoint: where the accept rule starts.
 	Epoch uint64 `json:"epoch"`
 	Seq   uint64 `json:"seq"`
+	// TS is not below the timestamp of any accepted record at or below Checkpoint.
+	TS tso.Timestamp `json:"ts,omitempty"`
 }
 
 // Owner is the ownership key of a log, held under the datanode's lease.

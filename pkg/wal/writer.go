@@ -205,6 +205,13 @@ func (w *Writer) Acked() (Start, tso.Timestamp) {
 	return w.acked, w.ackedTS
 }
 
+// InFlight says whether a record with a timestamp at or below ts is stamped and neither acknowledged nor given up.
+func (w *Writer) InFlight(ts tso.Timestamp) bool {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.flying != 0 && w.flying <= ts
+}
+
 // signal wakes who waits for acked or flying. mu is held.
 func (w *Writer) signal() {
 	close(w.changed)
