@@ -80,15 +80,13 @@ func (t *term) finishDrop(ctx context.Context, id, revision int64) (int64, error
 // dropRetry is how often drops that were interrupted are taken up again.
 const dropRetry = 10 * time.Second
 
-// finishDrops completes drops that a former leader, or a call that ran out of time, left half done.
+// finishDrops completes drops of collections and partitions that a former leader, or a call that ran out of time, left
+// half done.
 func (d *ddl) finishDrops(ctx context.Context) error {
 	for ctx.Err() == nil {
 		for _, coll := range d.t.c.deps.Cache.AllCollections() {
-			if coll.State != catalog.Dropping {
-				continue
-			}
-			if err := d.finishOne(ctx, coll.ID); err != nil && ctx.Err() == nil {
-				d.t.log.Warn("coordinator: finish the drop of a collection", "collection", coll.Name, "id", coll.ID, "error", err)
+			if err := d.finishDropsOf(ctx, coll); err != nil && ctx.Err() == nil {
+				d.t.log.Warn("coordinator: finish a drop", "collection", coll.Name, "id", coll.ID, "error", err)
 			}
 		}
 		sleep(ctx, dropRetry)
@@ -96,18 +94,30 @@ func (d *ddl) finishDrops(ctx context.Context) error {
 	return nil
 }
 
-func (d *ddl) finishOne(ctx context.Context, id int64) error {
+func (d *ddl) finishDropsOf(ctx context.Context, coll *catalog.Collection) error {
 	ctx, cancel := context.WithTimeout(ctx, d.t.c.cfg.DDLTimeout)
 	defer cancel()
+	if coll.State == catalog.Dropping {
+		return d.finishOne(ctx, coll.ID)
+	}
+	for _, p := range coll.Partitions {
+		if p.State != catalog.Dropping {
+			continue
+		}
+		_, err := d.t.dropPartition(ctx, &pb.PartitionRequest{Collection: &pb.CollectionRef{Db: coll.DB, Name: coll.Name}, Partition: p.Name})
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (d *ddl) finishOne(ctx context.Context, id int64) error {
 	unlock, err := d.lock(ctx, id)
 	if err != nil {
 		return err
 	}
 	defer unlock()
-	_, err = d.finishDrop(ctx, id)
+	_, err = d.t.finishDrop(ctx, id, d.t.c.deps.Cache.Revision())
 	return err
-}
-
-func (d *ddl) finishDrop(ctx context.Context, id int64) (int64, error) {
-	return d.t.finishDrop(ctx, id, d.t.c.deps.Cache.Revision())
 }

@@ -31,6 +31,9 @@ func (t *term) createPartition(ctx context.Context, req *pb.PartitionRequest) (*
 			id = p.ID
 			return false, nil
 		}
+		if slices.ContainsFunc(c.Partitions, func(p catalog.Partition) bool { return p.Name == name }) {
+			return false, errs.New(errs.Unavailable, "partition %s is still being dropped", name)
+		}
 		if limit := t.c.cfg.Limits.Partitions; len(c.Partitions) >= limit {
 			return false, errs.Invalid("partition number (%d) exceeds max configuration (%d), collection: %s", len(c.Partitions), limit, c.Name)
 		}

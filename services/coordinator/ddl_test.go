@@ -238,6 +238,22 @@ func TestInterruptedDropIsFinished(t *testing.T) {
 	})
 }
 
+func TestInterruptedPartitionDropIsFinished(t *testing.T) {
+	inWorld(t, nil, func(w *world) {
+		coll := *w.create("a", 1)
+		id := w.must(w.c.CreatePartition(w.ctx, &pb.PartitionRequest{Collection: ref("a"), Partition: "p"})).Id
+		w.halt()
+		coll = *w.cache.CollectionByID(coll.ID)
+		coll.Partitions[1].State = catalog.Dropping
+		w.put(catalog.CollectionKey(coll.ID), coll)
+		w.seal(coll.ID, 0, 10, segmentOf(11, id, 5))
+		w.start(2, nil)
+		w.until("the drop is finished", func() bool {
+			return len(w.cache.CollectionByID(coll.ID).Partitions) == 1 && len(w.cache.Shard(coll.ID, 0).Segments) == 0
+		})
+	})
+}
+
 func TestPartitions(t *testing.T) {
 	inWorld(t, func(c *Config) { c.Limits = DefaultConfig().Limits; c.Limits.Partitions = 3 }, func(w *world) {
 		coll := w.create("a", 1)

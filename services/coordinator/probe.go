@@ -114,10 +114,11 @@ func statfs(folder string) (diskUse, error) {
 		return diskUse{}, err
 	}
 	block := uint64(fs.Bsize)
-	u := diskUse{device: uint64(st.Dev), free: fs.Bavail * block, total: fs.Blocks * block}
 	// As df counts: blocks reserved for root are neither used nor to be had.
-	if used := fs.Blocks - fs.Bfree; used+fs.Bavail > 0 {
-		u.percent = int((100*used + used + fs.Bavail - 1) / (used + fs.Bavail))
+	used := fs.Blocks - fs.Bfree
+	u := diskUse{device: uint64(st.Dev), free: fs.Bavail * block, total: (used + fs.Bavail) * block}
+	if all := used + fs.Bavail; all > 0 {
+		u.percent = int((100*used + all - 1) / all)
 	}
 	return u, nil
 }

@@ -5,6 +5,7 @@ import (
 	"context"
 	"math/rand/v2"
 	"os"
+	"time"
 
 	"google.golang.org/grpc"
 
@@ -23,7 +24,7 @@ func main() {
 		Name:     "gyr-coordinator",
 		Register: cfg.Register,
 		Build: func(_ context.Context, env *process.Env) (*process.Services, error) {
-			cfg.Node = catalog.Node{ID: rand.Int64N(1<<53-1) + 1, Addr: env.Addr, Metrics: env.MetricsAddr, Version: version.String()}
+			cfg.Node = catalog.Node{ID: rand.Int64N(1<<53-1) + 1, Addr: env.Addr, Metrics: env.MetricsAddr, Version: version.String(), Started: time.Now().UnixMilli()}
 			cfg.QueueURL, cfg.Probe.Folders = env.Settings.MQ, env.Settings.LocalFolders()
 			c, err := coordinator.New(cfg, coordinator.Deps{Meta: env.Meta, Cache: env.Cache, Objects: env.Objects, Peers: env.Peers,
 				Queue: env.Queue, Logger: env.Logger, Registerer: env.Registry})
