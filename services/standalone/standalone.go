@@ -10,6 +10,7 @@ import (
 	"io"
 	"math/rand/v2"
 	"path/filepath"
+	"time"
 
 	"github.com/gyr-db/gyr/pkg/catalog"
 	"github.com/gyr-db/gyr/pkg/config"
@@ -122,7 +123,7 @@ func (s *settings) build(_ context.Context, env *process.Env) (*process.Services
 }
 
 func (s *settings) coordinator(env *process.Env) (*coordinator.Coordinator, error) {
-	s.coord.Node = catalog.Node{ID: rand.Int64N(1<<53-1) + 1, Addr: localAddr, Metrics: env.MetricsAddr, Version: version.String()}
+	s.coord.Node = catalog.Node{ID: rand.Int64N(1<<53-1) + 1, Addr: localAddr, Metrics: env.MetricsAddr, Version: version.String(), Started: time.Now().UnixMilli()}
 	s.coord.QueueURL, s.coord.Probe.Folders = env.Settings.MQ, env.Settings.LocalFolders()
 	return coordinator.New(s.coord, coordinator.Deps{Meta: env.Meta, Cache: env.Cache, Objects: env.Objects, Peers: env.Peers,
 		Queue: env.Queue, Logger: env.Logger, Registerer: env.Registry})
@@ -156,7 +157,7 @@ func banner(w io.Writer, env *process.Env) {
 	fmt.Fprintf(w, `
   Gyr %s is ready.
 
-    API       %s   (any Milvus v2 SDK; REST under /v2/vectordb)
+    API       %s   (any Milvus v2 SDK, over gRPC)
     metrics   http://%s/metrics
     data      %s
 
