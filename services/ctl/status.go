@@ -67,7 +67,7 @@ func (r *Report) printNodes(out io.Writer, now time.Time) {
 	var rows [][]string
 	for _, role := range roles {
 		for _, n := range r.Nodes[role] {
-			rows = append(rows, []string{role, fmt.Sprint(n.ID), n.Addr, now.Sub(time.UnixMilli(n.Started)).Round(time.Second).String(), r.doing(role, n)})
+			rows = append(rows, []string{role, fmt.Sprint(n.ID), n.Addr, uptime(n, now), r.doing(role, n)})
 		}
 	}
 	table(out, "ROLE\tNODE\tADDRESS\tUP\tDOING", rows)
@@ -141,4 +141,12 @@ func size(n int64) string {
 		return fmt.Sprintf("%.1f MiB", float64(n)/(1<<20))
 	}
 	return fmt.Sprintf("%d KiB", (n+1023)/1024)
+}
+
+// uptime says since when a node runs.
+func uptime(n Node, now time.Time) string {
+	if n.Started == 0 {
+		return "unknown"
+	}
+	return now.Sub(time.UnixMilli(n.Started)).Round(time.Second).String()
 }
