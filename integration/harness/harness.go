@@ -27,10 +27,14 @@ func Root() string {
 }
 
 // Binary returns the path of a built binary, such as gyr-standalone. `make build` makes them; tests never run stale ones
-// because the Makefile's test targets build first.
+// because the Makefile's test targets build first. GYR_BIN names another folder.
 func Binary(t testing.TB, name string) string {
 	t.Helper()
-	path := filepath.Join(Root(), "bin", name)
+	folder := os.Getenv("GYR_BIN")
+	if folder == "" {
+		folder = filepath.Join(Root(), "bin")
+	}
+	path := filepath.Join(folder, name)
 	if _, err := os.Stat(path); err != nil {
 		t.Fatalf("%s is not built; run make build", name)
 	}
