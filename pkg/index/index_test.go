@@ -25,13 +25,14 @@ func randomRows(seed uint64, n, dim int) []float32 {
 }
 
 func TestCheckSpec(t *testing.T) {
-	hnsw := func(params ...string) Spec {
-		s := Spec{Type: "HNSW", Metric: "L2", Dim: 8, Params: map[string]string{}}
+	ivf := func(kind string, params ...string) Spec {
+		s := Spec{Type: kind, Metric: "L2", Dim: 8, Params: map[string]string{}}
 		for i := 0; i < len(params); i += 2 {
 			s.Params[params[i]] = params[i+1]
 		}
 		return s
 	}
+	hnsw := func(params ...string) Spec { return ivf("HNSW", params...) }
 	for name, c := range map[string]struct {
 		spec Spec
 		code errs.Code
@@ -50,7 +51,13 @@ func TestCheckSpec(t *testing.T) {
 		"efC":         {hnsw("efConstruction", "0"), errs.InvalidParameter, "param 'efConstruction' (0)"},
 		"metric":      {Spec{Type: "HNSW", Metric: "HAMMING", Dim: 8}, errs.InvalidParameter, "float vector index does not support metric type: HAMMING"},
 		"nonsense":    {Spec{Type: "TREE", Metric: "L2", Dim: 8}, errs.InvalidParameter, "invalid index type: TREE"},
-		"planned":     {Spec{Type: "IVF_FLAT", Metric: "L2", Dim: 8}, errs.Unimplemented, "IVF_FLAT"},
+		"planned":     {Spec{Type: "DISKANN", Metric: "L2", Dim: 8}, errs.Unimplemented, "DISKANN"},
+		"ivf":         {ivf("IVF_FLAT", "nlist", "128"), errs.OK, ""},
+		"nlist":       {ivf("IVF_SQ8", "nlist", "0"), errs.InvalidParameter, "param 'nlist' (0) should be in range [1, 65536]"},
+		"pq":          {ivf("IVF_PQ", "nlist", "128", "m", "4"), errs.OK, ""},
+		"pq, no m":    {ivf("IVF_PQ", "nlist", "128"), errs.InvalidParameter, "multiple of m (0)"},
+		"pq, m":       {ivf("IVF_PQ", "m", "3"), errs.InvalidParameter, "the dimension (8) of a vector should be a multiple of m (3)"},
+		"hnsw_sq":     {ivf("HNSW_SQ", "M", "1"), errs.InvalidParameter, "param 'M' (1)"},
 		"dim":         {Spec{Type: "HNSW", Metric: "L2"}, errs.InvalidParameter, "invalid dimension: 0"},
 	} {
 		err := CheckSpec(c.spec)
@@ -68,6 +75,19 @@ func TestResolve(t *testing.T) {
 	got, err = Resolve(Spec{Type: "HNSW", Metric: "ip", Dim: 8})
 	if err != nil || got.Metric != "IP" || got.Params["M"] != "30" || got.Params["efConstruction"] != "360" {
 		t.Fatalf("%+v, %v", got, err)
+	}
+}
+
+func TestStandIns(t *testing.T) {
+	for _, s := range standIns {
+		got, err := Resolve(Spec{Type: strings.ToLower(s.kind), Metric: "L2", Dim: 8, Params: map[string]string{"m": "4", "M": "24"}})
+		m := "18"
+		if s.graph {
+			m = "24"
+		}
+		if err != nil || got.Type != TypeHNSW || got.Params["M"] != m {
+			t.Errorf("%s: %+v, %v", s.kind, got, err)
+		}
 	}
 }
 

@@ -37,11 +37,40 @@ const (
 	minDefaultEf = 64
 )
 
-// planned lists the index types for float vectors that the API knows and Gyr does not build.
+// standIns lists index types for float vectors that are accepted and served by the graph of HNSW with default
+// parameters: what they promise about results it keeps, since its scores are exact and its recall is higher than
+// theirs; what they promise about memory it doesn't. Users see the type and the parameters that they gave. The names
+// of the other parameters are those that the API checks.
+var standIns = [...]standIn{
+	{kind: "IVF_FLAT", ints: nlist},
+	{kind: "IVF_SQ8", ints: nlist},
+	{kind: "IVF_PQ", ints: []bound{{name: "nlist", lo: 1, hi: 65536}, {name: "nbits", lo: 1, hi: 24}}, divides: "m"},
+	{kind: "IVF_RABITQ", ints: nlist},
+	{kind: "SCANN", ints: nlist},
+	{kind: "HNSW_SQ", graph: true},
+	{kind: "HNSW_PQ", graph: true, ints: []bound{{name: "nbits", lo: 1, hi: 16}}},
+	{kind: "HNSW_PRQ", graph: true, ints: []bound{{name: "nbits", lo: 1, hi: 64}, {name: "nrq", lo: 1, hi: 64}}},
+}
+
+var nlist = []bound{{name: "nlist", lo: 1, hi: 65536}}
+
+type standIn struct {
+	kind    string
+	graph   bool // it has M and efConstruction
+	ints    []bound
+	divides string // a parameter that must divide the dimension
+}
+
+type bound struct {
+	name   string
+	lo, hi int
+}
+
+// planned lists the index types that the API knows and Gyr neither builds nor stands in for: other kinds of vectors, other
+// hardware, and graphs on disk, which people choose for data that doesn't fit into memory.
 var planned = [...]string{
-	"IVF_FLAT", "IVF_SQ8", "IVF_PQ", "IVF_RABITQ", "SCANN", "HNSW_SQ", "HNSW_PQ", "HNSW_PRQ", "DISKANN", "DISKANN_RABITQ",
-	"AISAQ", "GPU_CAGRA", "GPU_IVF_FLAT", "GPU_IVF_PQ", "GPU_BRUTE_FORCE", "BIN_FLAT", "BIN_IVF_FLAT", "MINHASH_LSH",
-	"SPARSE_INVERTED_INDEX", "SPARSE_WAND",
+	"DISKANN", "DISKANN_RABITQ", "AISAQ", "GPU_CAGRA", "GPU_IVF_FLAT", "GPU_IVF_PQ", "GPU_BRUTE_FORCE",
+	"BIN_FLAT", "BIN_IVF_FLAT", "MINHASH_LSH", "SPARSE_INVERTED_INDEX", "SPARSE_WAND",
 }
 
 // beside lists keys that may stand among the parameters without being any.
@@ -88,13 +117,7 @@ func parse(spec Spec) (plain, error) {
 	case kind == TypeFlat:
 		p.kind = TypeFlat
 	case kind == TypeHNSW:
-		p.kind = TypeHNSW
-		if p.m, err = intParam(spec.Params, ParamM, defaultM, hnsw.MinM, hnsw.MaxM); err != nil {
-			return p, err
-		}
-		if p.efc, err = intParam(spec.Params, ParamEfConstruction, defaultEfC, 1, math.MaxInt32); err != nil {
-			return p, err
-		}
+		return p, p.graph(spec.Params)
 	case kind == TypeAuto || kind == "":
 		for key := range spec.Params {
 			if !slices.Contains(beside[:], key) {
@@ -105,9 +128,47 @@ func parse(spec Spec) (plain, error) {
 	case slices.Contains(planned[:], kind):
 		return p, errs.Input(errs.Unimplemented, "index type %s is not supported by this server", spec.Type)
 	default:
+		for _, s := range standIns {
+			if s.kind == kind {
+				return p, p.standIn(s, spec.Params)
+			}
+		}
 		return p, errs.Invalid("invalid index type: %s", spec.Type)
 	}
 	return p, nil
+}
+
+// graph reads the parameters of HNSW.
+func (p *plain) graph(params map[string]string) (err error) {
+	p.kind = TypeHNSW
+	if p.m, err = intParam(params, ParamM, defaultM, hnsw.MinM, hnsw.MaxM); err != nil {
+		return err
+	}
+	p.efc, err = intParam(params, ParamEfConstruction, defaultEfC, 1, math.MaxInt32)
+	return err
+}
+
+// standIn checks the parameters of a type that the graph stands in for.
+func (p *plain) standIn(s standIn, params map[string]string) error {
+	for _, b := range s.ints {
+		if _, err := intParam(params, b.name, b.lo, b.lo, b.hi); err != nil {
+			return err
+		}
+	}
+	if s.divides != "" {
+		m, err := intParam(params, s.divides, 0, 1, math.MaxUint16+1)
+		if err != nil {
+			return err
+		}
+		if m == 0 || p.dim%m != 0 {
+			return errs.Invalid("the dimension (%d) of a vector should be a multiple of %s (%d)", p.dim, s.divides, m)
+		}
+	}
+	if s.graph {
+		return p.graph(params)
+	}
+	p.kind, p.m, p.efc = TypeHNSW, autoM, autoEfC
+	return nil
 }
 
 func parseMetric(name string) (vector.Metric, error) {
