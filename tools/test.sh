@@ -4,7 +4,11 @@ set -euo pipefail
 cd "$(dirname "$0")/.."
 export GYR_SERVERS=${GYR_SERVERS:-$PWD/.cache/servers}
 only=${GYR_TEST_ONLY:-go integration}
-case $only in *go*) go test -timeout 10m ./pkg/... ./pkg/vector/... ./services/... ;; esac
+case $only in *go*)
+  (cd tools && GOWORK=off go test -count=1 -timeout 15m ./house)
+  go test -timeout 10m ./pkg/... ./pkg/vector/... ./services/...
+  ;;
+esac
 case $only in *integration*)
   tools/sdk-setup.sh
   tools/servers/etcd setup
