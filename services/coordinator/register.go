@@ -8,5 +8,10 @@ func (c *Config) Register(set *config.Set) {
 	set.Int(&c.Logs, "mq.logs", "number of logs, fixed at the cluster's first start")
 	set.Int(&c.Probe.DiskPercent, "coordinator.probe.diskPercent", "a local disk this full is reported as a problem")
 	set.Duration(&c.Probe.Interval, "coordinator.probe.interval", "how often storage, disks and index builds are looked at")
+	set.Duration(&c.GC.Interval, "coordinator.gc.interval", "how often objects that nothing names are looked for")
+	set.Duration(&c.GC.Grace, "coordinator.gc.grace", "younger objects, and files of segments replaced less long ago, are kept in any case")
+	set.Bool(&c.GC.Disabled, "coordinator.gc.disabled", "no object is removed")
+	set.Duration(&c.Compact.Retention, "coordinator.compaction.retention", "rows deleted so long ago are dropped; reads further back are refused")
+	set.Bool(&c.Compact.Disabled, "coordinator.compaction.disabled", "segments are merged on request only")
 	set.Duration(&c.Probe.IndexStuck, "coordinator.probe.indexStuck", "an index build without progress for so long is reported as a problem")
 }
