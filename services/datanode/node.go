@@ -20,6 +20,8 @@ import (
 	"github.com/gyr-db/gyr/pkg/mq"
 	"github.com/gyr-db/gyr/pkg/objstore"
 	"github.com/gyr-db/gyr/pkg/rpc/pb"
+	"github.com/gyr-db/gyr/pkg/schema"
+	"github.com/gyr-db/gyr/pkg/segment"
 )
 
 // Deps are what a datanode works with. Cache must be running; Registerer may be nil.
@@ -43,6 +45,8 @@ type Node struct {
 	oracle  *oracle
 	ids     *idReserve
 	uploads *semaphore.Weighted
+	// writeSegment is segment.Write; tests in virtual time write plainer files.
+	writeSegment func(ctx context.Context, store objstore.Store, dir string, s *schema.Schema, rows segment.Rows) (segment.Info, error)
 
 	unsealed atomic.Int64 // memory of what is not in the bucket, over all logs
 
@@ -60,7 +64,7 @@ func New(cfg Config, deps Deps) (*Node, error) {
 	n := &Node{cfg: cfg, deps: deps, id: cfg.NodeID, log: deps.Logger.With("role", "datanode"), logs: map[int]*owner{},
 		oracle:  newOracle(deps.Coordinator, 2*time.Second),
 		ids:     newIDReserve(deps.Coordinator, cfg.IDReserve, deps.Logger),
-		uploads: semaphore.NewWeighted(int64(cfg.UploadWorkers))}
+		uploads: semaphore.NewWeighted(int64(cfg.UploadWorkers)), writeSegment: segment.Write}
 	if n.id == 0 {
 		n.id = rand.Int64N(1<<53-1) + 1
 	}

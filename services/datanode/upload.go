@@ -205,7 +205,7 @@ func (a *attempt) writeSegment(ctx context.Context, partition int64) error {
 	}
 	id := a.g.segments[partition]
 	dir := a.dir + "/" + strconv.FormatInt(id, 10)
-	info, err := segment.Write(ctx, a.o.node.deps.Objects, dir, &a.coll.Schema, rows)
+	info, err := a.o.node.writeSegment(ctx, a.o.node.deps.Objects, dir, &a.coll.Schema, rows)
 	if err != nil {
 		return err
 	}
