@@ -32,7 +32,7 @@ func measureSegments(ctx context.Context, e *Env) error {
 	}
 	made := 0
 	for _, want := range []int{fewSegments, e.cfg.Segments} {
-		start := time.Now()
+		start, before := time.Now(), made
 		for ; made < want; made++ {
 			if err := e.client.InsertRows(ctx, name, generate(int64(made*segmentRows), segmentRows)); err != nil {
 				return err
@@ -55,7 +55,7 @@ func measureSegments(ctx context.Context, e *Env) error {
 		}
 		label := fmt.Sprintf("%d flushes: ", want)
 		e.add(label+"sealed segments", float64(sealed), "")
-		e.addDuration(label+"insert of 50 rows and flush, mean", took/time.Duration(max(1, want)))
+		e.addDuration(label+"insert of 50 rows and flush, mean", took/time.Duration(max(1, made-before)))
 		e.addLatency(label+"insert", insert)
 		e.addLatency(label+"Strong query by key", query)
 		// The pairs' own rows go into one segment more, so that the growing rows are as few the next time.
@@ -67,7 +67,7 @@ func measureSegments(ctx context.Context, e *Env) error {
 }
 
 func (e *Env) sealedSegments(ctx context.Context, name string) (int, error) {
-	r, err := e.client.GetPersistentSegmentInfo(ctx, &milvuspb.GetPersistentSegmentInfoRequest{CollectionName: name})
+	r, err := e.client.GetPersistentSegmentInfo(ctx, &milvuspb.GetPersistentSegmentInfoRequest{DbName: "default", CollectionName: name})
 	if err := client.Check(r.GetStatus(), err); err != nil {
 		return 0, fmt.Errorf("list segments: %w", err)
 	}

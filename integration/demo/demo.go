@@ -181,6 +181,6 @@ func (r *run) index(ctx context.Context) error {
 	if err := r.coll.Load(ctx); err != nil {
 		return err
 	}
-	r.out.line("ready    %s after the last insert", short(time.Since(start)))
+	r.out.line("ready    %s after the flush", short(time.Since(start)))
 	return nil
 }

@@ -38,7 +38,7 @@ func programs(t *testing.T) []program {
 		return program{
 			name, filepath.Join(cache, env, ".installed"), filepath.Join(sdk, "python"),
 			[]string{"PYTHONDONTWRITEBYTECODE=1"},
-			[]string{interpreter, "-m", "pytest", "-q", "-p", "no:cacheprovider", "--tb=short", "."},
+			[]string{interpreter, "-m", "pytest", "-q", "-p", "no:cacheprovider", "--tb=short", "--disable-warnings", "."},
 		}
 	}
 	return []program{

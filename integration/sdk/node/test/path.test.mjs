@@ -48,7 +48,7 @@ for (const index_type of ['FLAT', 'HNSW']) {
   withCollection(`search is exact on growing and sealed rows, ${index_type}`, { index_type, n: 300 }, async ({ client, collection_name, vectors }) => {
     const queries = unit(3, DIM, 99);
     const check = async () => {
-      const found = ok(await client.search({ collection_name, data: queries, anns_field: 'vec', limit: 10, output_fields: ['n', 'extra'] }));
+      const found = ok(await client.search({ collection_name, data: queries, anns_field: 'vec', limit: 10, output_fields: ['id', 'n', 'extra'] }));
       queries.forEach((q, i) => {
         assert.deepEqual(ids(found.results[i]), nearest(vectors, q, 10));
         for (const hit of found.results[i]) {

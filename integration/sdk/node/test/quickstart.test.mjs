@@ -22,7 +22,7 @@ test('quick start', { timeout: 60_000 }, async t => {
   assert.equal(Number(inserted.insert_cnt), 2);
 
   const found = ok(await client.search({
-    collection_name, data: vectors[1], limit: 5, output_fields: ['text'], consistency_level: 0,
+    collection_name, data: vectors[1], limit: 5, output_fields: ['id', 'text'], consistency_level: 0,
   }));
   assert.deepEqual(found.results.map(h => String(h.id)), ['2', '1']);
   assert.equal(found.results[0].text, 'sample 2');
