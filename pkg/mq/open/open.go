@@ -2,8 +2,8 @@
 //
 //	woodpecker:///abs/dir                               a folder of the local disk, one process
 //	woodpecker://?storage=s3&bucket=B&prefix=P          the object store, under prefix P
-//	kafka://host:port[,host:port]/prefix                topics prefix.NAME
-//	pulsar://host:port/tenant/namespace                 not built yet
+//	kafka://host:port[,host:port]/prefix                topics prefix.NAME; options replicas=N, min_insync=N
+//	pulsar://host:port/tenant/namespace                 refused, it is not implemented
 package open
 
 import (
@@ -30,7 +30,7 @@ type Deps struct {
 
 // Queue opens the queue of a URL. ctx bounds the opening only.
 func Queue(ctx context.Context, rawURL string, deps Deps) (mq.Queue, error) {
-	scheme, rest, ok := strings.Cut(rawURL, "://")
+	scheme, _, ok := strings.Cut(rawURL, "://")
 	if !ok {
 		return nil, refuse(rawURL, "it is no URL")
 	}
@@ -38,7 +38,7 @@ func Queue(ctx context.Context, rawURL string, deps Deps) (mq.Queue, error) {
 	case "woodpecker":
 		return openWoodpecker(ctx, rawURL, deps)
 	case "kafka":
-		return openKafka(ctx, rest, deps)
+		return openKafka(ctx, rawURL, deps)
 	case "pulsar":
 		return nil, errs.New(errs.Unimplemented, "the queue pulsar:// is not implemented; use woodpecker:// or kafka://")
 	}

@@ -47,6 +47,9 @@ func TestRefuses(t *testing.T) {
 		"woodpecker://?storage=s3&bucket=other": `in the bucket of the object storage, "b"`,
 		"woodpecker://?storage=s3&bucket=b&x=y": `"x" is unknown`,
 		"woodpecker://?storage=s3&bucket=b&prefix=a/../b": "prefix",
+		"kafka:///prefix":       "no brokers",
+		"kafka://host:1/":       "prefix",
+		"kafka://127.0.0.1:1/p": "ask the brokers",
 	} {
 		if q, err := open.Queue(t.Context(), url, open.Deps{ObjectStore: mem.New(), Bucket: "b"}); err == nil || q != nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%q: %v, %v; want %s", url, q, err, want)
