@@ -20,13 +20,13 @@ func (t *term) load(ctx context.Context, req *pb.LoadRequest) (*pb.Ack, error) {
 	if err != nil {
 		return nil, err
 	}
-	if _, err := t.wantedLoad(coll, req); err != nil {
+	wanted, err := t.wantedLoad(coll, req)
+	switch {
+	case err != nil:
 		return nil, err
-	}
-	if req.GetRefresh() {
-		if coll.Load == nil {
-			return nil, errs.Input(errs.CollectionNotLoaded, "collection not loaded[collection=%d]", coll.ID)
-		}
+	case req.GetRefresh() && coll.Load == nil:
+		return nil, errs.Input(errs.CollectionNotLoaded, "collection not loaded[collection=%d]", coll.ID)
+	case req.GetRefresh() || sameLoad(coll.Load, wanted):
 		return &pb.Ack{Revision: t.c.deps.Cache.Revision(), Id: coll.ID}, nil
 	}
 	t.flushForLoad(ctx, coll)

@@ -17,7 +17,6 @@ const maxName = 255
 
 // checkName says why a name of a database, collection or alias cannot be taken. what is the word for it in the message.
 func checkName(what, name string) error {
-	name = strings.TrimSpace(name)
 	switch {
 	case name == "":
 		return errs.Invalid("Invalid %s name: %s. the %s name should not be empty", what, name, what)
