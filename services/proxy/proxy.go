@@ -87,6 +87,10 @@ func (p *Proxy) Run(ctx context.Context) error {
 		return err
 	}
 	g, inner := errgroup.WithContext(ctx)
+	barriers, stop := context.WithCancel(context.WithoutCancel(ctx)) // until running requests have ended
+	p.reads.start(barriers)
+	defer p.reads.wait()
+	defer stop()
 	g.Go(func() error { return p.keepLease(inner) })
 	g.Go(func() error { return p.serve(inner, listener) })
 	if err := g.Wait(); err != nil && ctx.Err() == nil {

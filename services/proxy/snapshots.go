@@ -24,12 +24,19 @@ func (p pair) known() bool { return !p.asked.IsZero() }
 
 // snapshots chooses the pairs at which reads run, per log.
 type snapshots struct {
-	p    *Proxy
-	mu   sync.Mutex // guards logs
-	logs map[int]*logPairs
+	p       *Proxy
+	mu      sync.Mutex // guards logs
+	logs    map[int]*logPairs
+	ctx     context.Context // ends with the proxy; barriers belong to no single request
+	flights sync.WaitGroup
 }
 
 func newSnapshots(p *Proxy) *snapshots { return &snapshots{p: p, logs: map[int]*logPairs{}} }
+
+// start gives barriers their lifetime; wait, after ctx has ended, waits until none is under way.
+func (s *snapshots) start(ctx context.Context) { s.ctx = ctx }
+
+func (s *snapshots) wait() { s.flights.Wait() }
 
 func (s *snapshots) log(n int) *logPairs {
 	s.mu.Lock()
@@ -228,7 +235,7 @@ func (l *logPairs) join(guarantee uint64) *barrier {
 	b := &barrier{guarantee: guarantee, done: make(chan struct{})}
 	if l.flying < maxBarriers {
 		l.flying++
-		go l.fly(b)
+		l.p.reads.flights.Go(func() { l.fly(b) })
 	} else {
 		l.next = b
 	}
@@ -270,7 +277,7 @@ func (l *logPairs) served(snap *pb.Snapshot) {
 
 func (l *logPairs) send(guarantee uint64) (pair, error) {
 	// Several requests wait for this call, so none of their contexts bounds it.
-	ctx, cancel := context.WithTimeout(context.Background(), barrierTimeout)
+	ctx, cancel := context.WithTimeout(l.p.reads.ctx, barrierTimeout)
 	defer cancel()
 	asked := time.Now()
 	l.p.metrics.barriers.Inc()
