@@ -4,6 +4,7 @@ import (
 	"context"
 	"math/rand/v2"
 	"os"
+	"strings"
 	"testing"
 	"time"
 
@@ -42,7 +43,7 @@ func killCluster(t *testing.T, queue string) {
 	for range rounds(2, 10) {
 		for _, role := range []string{"datanode", "querynode", "coordinator", "proxy", "indexnode", "s3", "etcd", "kafka"} {
 			members := cl.ByRole(role)
-			if len(members) == 0 {
+			if only := os.Getenv("GYR_TEST_VICTIMS"); len(members) == 0 || (only != "" && !strings.Contains(only, role)) {
 				continue
 			}
 			victim := members[rand.IntN(len(members))]

@@ -4,6 +4,7 @@ import (
 	"context"
 	"math/rand/v2"
 	"os"
+	"slices"
 	"testing"
 	"time"
 
@@ -53,27 +54,44 @@ func TestKillStandalone(t *testing.T) {
 	t.Logf("%d acknowledged requests, %d rows at the end", w.Acks.Load(), w.Model.Len())
 }
 
-// CheckAll reads every row under Strong, twice, and count(*), and compares them with the model.
+// CheckAll reads every row under Strong and count(*), and compares them with the model. Requests that the workload gave
+// up may still be on their way, so it reads until two scans with a count between them agree.
 func CheckAll(ctx context.Context, t *testing.T, c *client.Client, m *Model, name string, round int) {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(ctx, 60*time.Second)
 	defer cancel()
-	var rows []client.Row
-	var err error
-	for range 200 { // until the collection is served again, retriable statuses are right answers
-		if rows, err = c.QueryRows(ctx, name, "key >= 0", 0); err == nil || ctx.Err() != nil {
+	before := scan(ctx, t, c, name, round)
+	for {
+		count, err := c.Count(ctx, name)
+		if err != nil {
+			t.Fatalf("round %d: count(*): %v", round, err)
+		}
+		after := scan(ctx, t, c, name, round)
+		if slices.EqualFunc(before, after, func(a, b client.Row) bool { return a.Key == b.Key && a.Version == b.Version }) {
+			if count != int64(len(after)) {
+				t.Fatalf("round %d: count(*) = %d between two scans that both have %d rows; the scan against the model: %v", round, count, len(after), m.Check(after))
+			}
 			break
 		}
-		time.Sleep(50 * time.Millisecond)
+		before = after
 	}
-	if err != nil {
-		t.Fatalf("round %d: scan after the crash: %v", round, err)
-	}
-	if err := m.Check(rows); err != nil {
+	if err := m.Check(before); err != nil {
 		t.Fatalf("round %d: %v", round, err)
 	}
-	count, err := c.Count(ctx, name)
-	if err != nil || count != int64(len(rows)) {
-		t.Fatalf("round %d: count(*) = %d, %v; the scan has %d rows", round, count, err, len(rows))
+}
+
+// scan reads every row; until the collection is served again, retriable statuses are right answers.
+func scan(ctx context.Context, t *testing.T, c *client.Client, name string, round int) []client.Row {
+	t.Helper()
+	for {
+		rows, err := c.QueryRows(ctx, name, "key >= 0", 0)
+		if err == nil {
+			return rows
+		}
+		select {
+		case <-time.After(50 * time.Millisecond):
+		case <-ctx.Done():
+			t.Fatalf("round %d: scan: %v", round, err)
+		}
 	}
 }

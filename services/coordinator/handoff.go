@@ -93,7 +93,7 @@ func (j *job) ask(ctx context.Context, n catalog.NodeID, body []byte) (*pb.Prepa
 	}
 	ctx, cancel := context.WithTimeout(ctx, j.p.t.c.cfg.CallTimeout)
 	defer cancel()
-	return client.PrepareView(ctx, &pb.PrepareViewRequest{ViewJson: body})
+	return client.PrepareView(ctx, &pb.PrepareViewRequest{ViewJson: body, Node: n})
 }
 
 // note keeps what a node waits for; "" with progress 1 means that it is ready.

@@ -211,7 +211,7 @@ func (w *world) handOff(publish bool) uint64 {
 	raw, err := json.Marshal(v)
 	w.must(err)
 	for {
-		r, err := w.node.PrepareView(w.ctx, &pb.PrepareViewRequest{ViewJson: raw})
+		r, err := w.node.PrepareView(w.ctx, &pb.PrepareViewRequest{ViewJson: raw, Node: w.node.ID()})
 		w.must(err)
 		if r.Ready {
 			break
@@ -225,7 +225,7 @@ func (w *world) handOff(publish bool) uint64 {
 }
 
 func (w *world) scope(view, position, readTS uint64) *pb.Scope {
-	return &pb.Scope{Collection: collectionID, Views: []*pb.ViewRef{{Number: view}}, Snapshots: []*pb.Snapshot{{Position: position, ReadTs: readTS}}}
+	return &pb.Scope{Node: w.node.ID(), Collection: collectionID, Views: []*pb.ViewRef{{Number: view}}, Snapshots: []*pb.Snapshot{{Position: position, ReadTs: readTS}}}
 }
 
 // want is what the history says is alive at readTS.
@@ -395,5 +395,39 @@ func TestWaitingHasAnEnd(t *testing.T) {
 	_, err := w.node.Query(ctx, &pb.QueryRequest{Scope: w.scope(view, w.position+1, w.ts), CountOnly: true})
 	if !errs.Is(err, errs.Timeout) {
 		t.Fatal(err)
+	}
+}
+
+// TestRequestsForAnotherProcessAreRefused: a process that was restarted on the address of a dead one must not answer,
+// with nothing, for that one.
+func TestRequestsForAnotherProcessAreRefused(t *testing.T) {
+	w := newWorld(t, 7)
+	w.write()
+	view := w.handOff(true)
+	sc := w.scope(view, w.position, w.ts)
+	sc.Node++
+	if _, err := w.node.Query(w.ctx, &pb.QueryRequest{Scope: sc, CountOnly: true}); !errs.Is(err, errs.Unavailable) {
+		t.Fatalf("a query meant for another node: %v", err)
+	}
+	if _, err := w.node.PrepareView(w.ctx, &pb.PrepareViewRequest{ViewJson: []byte("{}"), Node: sc.Node}); !errs.Is(err, errs.Unavailable) {
+		t.Fatalf("a view meant for another node: %v", err)
+	}
+}
+
+// TestJoiningBeforeTheReaderWentBack: two shards join in a row, the second one further back; neither may lose a record.
+func TestJoiningBeforeTheReaderWentBack(t *testing.T) {
+	log := &tailer{members: map[shardID]*member{}, changed: make(chan struct{}), applied: 100}
+	fresh := func(id int64) *shard { return newShard(shardID{id, 0}, 0, &testSchema, 0) }
+	old, b, c := fresh(1), fresh(2), fresh(3)
+	log.members[old.id] = &member{shard: old}
+	log.join(b, wal.Start{Position: 50})
+	log.join(c, wal.Start{Position: 20})
+	if log.rewind == nil || log.rewind.Position != 20 {
+		t.Fatalf("the reader goes back to %+v, want 20", log.rewind)
+	}
+	for s, want := range map[*shard]mq.Position{old: 100, b: 50, c: 0} {
+		if got := log.members[s.id].floor; got != want {
+			t.Errorf("shard %s skips records through %d, want %d", s.id, got, want)
+		}
 	}
 }

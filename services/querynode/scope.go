@@ -36,6 +36,9 @@ const ttlProperty = "collection.ttl.seconds"
 
 // openScope fixes what a request reads: it waits until each view is ready and each log is applied through P.
 func (n *Node) openScope(ctx context.Context, req *pb.Scope) (*scope, error) {
+	if err := n.isMe(req.Node); err != nil {
+		return nil, err
+	}
 	sc := &scope{node: n}
 	snapshots := make(map[int]*pb.Snapshot, len(req.Snapshots))
 	for _, s := range req.Snapshots {

@@ -32,6 +32,7 @@ type tailer struct {
 	mu      sync.Mutex // guards what follows
 	members map[shardID]*member
 	applied mq.Position
+	inWork  mq.Position // the entry being applied, or the last one
 	last    wal.Start // behind the last entry that was applied: where to read on after a failure
 	rewind  *wal.Start
 	wake    context.CancelFunc // interrupts the read in work
@@ -127,7 +128,7 @@ func (t *tailer) join(s *shard, start wal.Start) {
 	defer t.mu.Unlock()
 	first := len(t.members) == 0
 	t.members[s.id] = &member{shard: s}
-	if !first && t.applied <= start.Position {
+	if !first && t.rewind == nil && max(t.applied, t.inWork) <= start.Position || t.rewind != nil && t.applied <= start.Position {
 		return // not there yet: the shard is met on the way
 	}
 	for _, m := range t.members {
@@ -135,10 +136,8 @@ func (t *tailer) join(s *shard, start wal.Start) {
 			m.floor = max(m.floor, t.applied)
 		}
 	}
-	t.rewind = &start
-	if first {
-		t.applied = start.Position
-	}
+	// applied goes back at once: a shard that joins before the reader has gone back must not take it for done.
+	t.rewind, t.applied = &start, start.Position
 	if t.wake != nil {
 		t.wake()
 	}
@@ -199,7 +198,7 @@ func (t *tailer) prepare(reader *wal.Reader, wake context.CancelFunc) *wal.Reade
 	t.wake = wake
 	if t.rewind != nil {
 		reader = wal.NewReader(t.mq, *t.rewind)
-		t.applied, t.last, t.rewind = t.rewind.Position, *t.rewind, nil
+		t.last, t.inWork, t.rewind = *t.rewind, t.rewind.Position, nil
 	}
 	return reader
 }
@@ -228,6 +227,9 @@ func (t *tailer) read(ctx context.Context, reader *wal.Reader) error {
 
 // apply gives an entry's records to their shards, then lets those go on who wait for its position.
 func (t *tailer) apply(entry wal.Accepted, last wal.Start) error {
+	t.mu.Lock()
+	t.inWork = entry.Position
+	t.mu.Unlock()
 	byShard := map[shardID][]wal.Record{}
 	for _, r := range entry.Records {
 		if r.Kind != wal.Fence && r.Kind != wal.Moved {
@@ -284,10 +286,7 @@ func (t *tailer) waitApplied(ctx context.Context, s *shard, position mq.Position
 			t.mu.Unlock()
 			return errs.New(errs.ViewStale, "shard %s has left this node", s.id)
 		}
-		through := m.floor
-		if t.rewind == nil {
-			through = max(through, t.applied)
-		}
+		through := max(m.floor, t.applied)
 		changed, failed := t.changed, t.err
 		t.mu.Unlock()
 		switch {

@@ -38,6 +38,9 @@ func servedBy(v *catalog.View, segment int64) catalog.NodeID {
 
 // PrepareView implements pb.QueryNodeServer.
 func (n *Node) PrepareView(_ context.Context, req *pb.PrepareViewRequest) (*pb.PrepareViewResponse, error) {
+	if err := n.isMe(req.Node); err != nil {
+		return nil, err
+	}
 	var view catalog.View
 	if err := json.Unmarshal(req.ViewJson, &view); err != nil {
 		return nil, errs.New(errs.Internal, "view to prepare: %w", err)
@@ -58,6 +61,14 @@ func (n *Node) PrepareView(_ context.Context, req *pb.PrepareViewRequest) (*pb.P
 		return nil, st.err
 	}
 	return &pb.PrepareViewResponse{Ready: st.ready, WaitingFor: st.waitingFor, Progress: st.progress}, nil
+}
+
+// isMe refuses what is meant for another process, which this one may have replaced on the same address.
+func (n *Node) isMe(node catalog.NodeID) error {
+	if node != n.id {
+		return errs.New(errs.Unavailable, "query node %d is gone, this is node %d", node, n.id)
+	}
+	return nil
 }
 
 // prepare makes this node's part of a view ready to serve.

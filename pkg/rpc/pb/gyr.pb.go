@@ -2508,7 +2508,8 @@ func (x *NodeStatusResponse) GetStatusJson() []byte {
 
 type PrepareViewRequest struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
-	ViewJson      []byte                 `protobuf:"bytes,1,opt,name=view_json,json=viewJson,proto3" json:"view_json,omitempty"`
+	ViewJson      []byte                 `protobuf:"bytes,1,opt,name=view_json,json=viewJson,proto3" json:"view_json,omitempty"` // catalog.View, not yet published
+	Node          int64                  `protobuf:"varint,2,opt,name=node,proto3" json:"node,omitempty"`                        // whom the caller means; see Scope.node
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -2548,6 +2549,13 @@ func (x *PrepareViewRequest) GetViewJson() []byte {
 		return x.ViewJson
 	}
 	return nil
+}
+
+func (x *PrepareViewRequest) GetNode() int64 {
+	if x != nil {
+		return x.Node
+	}
+	return 0
 }
 
 type PrepareViewResponse struct {
@@ -2740,6 +2748,9 @@ type Scope struct {
 	IgnoreGrowing bool                   `protobuf:"varint,5,opt,name=ignore_growing,json=ignoreGrowing,proto3" json:"ignore_growing,omitempty"`
 	NowTs         uint64                 `protobuf:"varint,6,opt,name=now_ts,json=nowTs,proto3" json:"now_ts,omitempty"` // for TTL
 	SchemaVersion int32                  `protobuf:"varint,7,opt,name=schema_version,json=schemaVersion,proto3" json:"schema_version,omitempty"`
+	// node is whom the caller means. A process refuses what is meant for another one: after a restart on the same
+	// address it would otherwise answer, with nothing, for the process that it replaced.
+	Node          int64 `protobuf:"varint,8,opt,name=node,proto3" json:"node,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -2819,6 +2830,13 @@ func (x *Scope) GetNowTs() uint64 {
 func (x *Scope) GetSchemaVersion() int32 {
 	if x != nil {
 		return x.SchemaVersion
+	}
+	return 0
+}
+
+func (x *Scope) GetNode() int64 {
+	if x != nil {
+		return x.Node
 	}
 	return 0
 }
@@ -3649,9 +3667,10 @@ const file_gyr_proto_rawDesc = "" +
 	"\x11NodeStatusRequest\"5\n" +
 	"\x12NodeStatusResponse\x12\x1f\n" +
 	"\vstatus_json\x18\x01 \x01(\fR\n" +
-	"statusJson\"1\n" +
+	"statusJson\"E\n" +
 	"\x12PrepareViewRequest\x12\x1b\n" +
-	"\tview_json\x18\x01 \x01(\fR\bviewJson\"h\n" +
+	"\tview_json\x18\x01 \x01(\fR\bviewJson\x12\x12\n" +
+	"\x04node\x18\x02 \x01(\x03R\x04node\"h\n" +
 	"\x13PrepareViewResponse\x12\x14\n" +
 	"\x05ready\x18\x01 \x01(\bR\x05ready\x12\x1f\n" +
 	"\vwaiting_for\x18\x02 \x01(\tR\n" +
@@ -3664,7 +3683,7 @@ const file_gyr_proto_rawDesc = "" +
 	"\aViewRef\x12\x14\n" +
 	"\x05shard\x18\x01 \x01(\x05R\x05shard\x12\x18\n" +
 	"\areplica\x18\x02 \x01(\x05R\areplica\x12\x16\n" +
-	"\x06number\x18\x03 \x01(\x04R\x06number\"\x95\x02\n" +
+	"\x06number\x18\x03 \x01(\x04R\x06number\"\xa9\x02\n" +
 	"\x05Scope\x12\x1e\n" +
 	"\n" +
 	"collection\x18\x01 \x01(\x03R\n" +
@@ -3676,7 +3695,8 @@ const file_gyr_proto_rawDesc = "" +
 	"partitions\x12%\n" +
 	"\x0eignore_growing\x18\x05 \x01(\bR\rignoreGrowing\x12\x15\n" +
 	"\x06now_ts\x18\x06 \x01(\x04R\x05nowTs\x12%\n" +
-	"\x0eschema_version\x18\a \x01(\x05R\rschemaVersion\"u\n" +
+	"\x0eschema_version\x18\a \x01(\x05R\rschemaVersion\x12\x12\n" +
+	"\x04node\x18\b \x01(\x03R\x04node\"u\n" +
 	"\rSearchRequest\x12,\n" +
 	"\x05scope\x18\x01 \x01(\v2\x16.gyr.internal.v1.ScopeR\x05scope\x126\n" +
 	"\bsearches\x18\x02 \x03(\v2\x1a.gyr.internal.v1.SubSearchR\bsearches\"\xe1\x02\n" +
