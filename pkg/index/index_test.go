@@ -51,7 +51,7 @@ func TestCheckSpec(t *testing.T) {
 		"efC":         {hnsw("efConstruction", "0"), errs.InvalidParameter, "param 'efConstruction' (0)"},
 		"metric":      {Spec{Type: "HNSW", Metric: "HAMMING", Dim: 8}, errs.InvalidParameter, "float vector index does not support metric type: HAMMING"},
 		"nonsense":    {Spec{Type: "TREE", Metric: "L2", Dim: 8}, errs.InvalidParameter, "invalid index type: TREE"},
-		"planned":     {Spec{Type: "DISKANN", Metric: "L2", Dim: 8}, errs.Unimplemented, "DISKANN"},
+		"planned":     {Spec{Type: "GPU_CAGRA", Metric: "L2", Dim: 8}, errs.Unimplemented, "GPU_CAGRA"},
 		"ivf":         {ivf("IVF_FLAT", "nlist", "128"), errs.OK, ""},
 		"nlist":       {ivf("IVF_SQ8", "nlist", "0"), errs.InvalidParameter, "param 'nlist' (0) should be in range [1, 65536]"},
 		"pq":          {ivf("IVF_PQ", "nlist", "128", "m", "4"), errs.OK, ""},

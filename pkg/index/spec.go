@@ -39,7 +39,7 @@ const (
 
 // standIns lists index types for float vectors that are accepted and served by the graph of HNSW with default
 // parameters: what they promise about results it keeps, since its scores are exact and its recall is higher than
-// theirs; what they promise about memory it doesn't. Users see the type and the parameters that they gave. The names
+// theirs; what they promise about memory and disks it doesn't. Users see the type and the parameters that they gave. The names
 // of the other parameters are those that the API checks.
 var standIns = [...]standIn{
 	{kind: "IVF_FLAT", ints: nlist},
@@ -47,6 +47,7 @@ var standIns = [...]standIn{
 	{kind: "IVF_PQ", ints: []bound{{name: "nlist", lo: 1, hi: 65536}, {name: "nbits", lo: 1, hi: 24}}, divides: "m"},
 	{kind: "IVF_RABITQ", ints: nlist},
 	{kind: "SCANN", ints: nlist},
+	{kind: "DISKANN"},
 	{kind: "HNSW_SQ", graph: true},
 	{kind: "HNSW_PQ", graph: true, ints: []bound{{name: "nbits", lo: 1, hi: 16}}},
 	{kind: "HNSW_PRQ", graph: true, ints: []bound{{name: "nbits", lo: 1, hi: 64}, {name: "nrq", lo: 1, hi: 64}}},
@@ -66,10 +67,10 @@ type bound struct {
 	lo, hi int
 }
 
-// planned lists the index types that the API knows and Gyr neither builds nor stands in for: other kinds of vectors, other
-// hardware, and graphs on disk, which people choose for data that doesn't fit into memory.
+// planned lists the index types that the API knows and Gyr neither builds nor stands in for: other kinds of vectors and
+// other hardware.
 var planned = [...]string{
-	"DISKANN", "DISKANN_RABITQ", "AISAQ", "GPU_CAGRA", "GPU_IVF_FLAT", "GPU_IVF_PQ", "GPU_BRUTE_FORCE",
+	"DISKANN_RABITQ", "AISAQ", "GPU_CAGRA", "GPU_IVF_FLAT", "GPU_IVF_PQ", "GPU_BRUTE_FORCE",
 	"BIN_FLAT", "BIN_IVF_FLAT", "MINHASH_LSH", "SPARSE_INVERTED_INDEX", "SPARSE_WAND",
 }
 
