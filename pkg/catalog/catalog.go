@@ -235,8 +235,10 @@ type Task struct {
 	Horizon    tso.Timestamp `json:"horizon,omitempty"` // compaction: drop versions whose delete is at or below
 	// ApplyThrough: compaction folds deletes up to this position, which becomes the target's AppliedThrough.
 	ApplyThrough mq.Position `json:"apply_through,omitempty"`
-	Failures     int         `json:"failures,omitempty"`
-	Error        string      `json:"error,omitempty"`
+	// Built is a compaction's target, written and waiting for its index files before it replaces the sources.
+	Built    *Segment `json:"built,omitempty"`
+	Failures int      `json:"failures,omitempty"`
+	Error    string   `json:"error,omitempty"`
 }
 
 // TaskResult is what an indexnode reports when a task is done.

@@ -23,6 +23,7 @@ type board struct {
 	taken  map[int64]bool      // being handed out
 	posted chan struct{}       // closed and replaced when there may be work
 	lost   map[int64]int64     // collection of tasks that ended, for a report that is repeated
+	built  map[int64]time.Time // compactions that wait for index files, since when
 }
 
 // lease is how long a running attempt is waited for.
@@ -36,7 +37,7 @@ type lease struct {
 func newBoard(t *term) *board {
 	return &board{
 		t: t, leases: map[int64]lease{}, retry: map[int64]time.Time{}, taken: map[int64]bool{},
-		posted: make(chan struct{}), lost: map[int64]int64{},
+		posted: make(chan struct{}), lost: map[int64]int64{}, built: map[int64]time.Time{},
 	}
 }
 
@@ -71,9 +72,10 @@ func (b *board) interval() time.Duration {
 func (b *board) round(ctx context.Context) error {
 	b.forget()
 	errExpire := b.expire(ctx)
+	errBuilt := b.commitBuilt(ctx)
 	errPlan := b.plan(ctx)
 	b.measure()
-	return errors.Join(errExpire, errPlan)
+	return errors.Join(errExpire, errBuilt, errPlan)
 }
 
 // horizon is the timestamp below which dead versions may be dropped.
@@ -219,7 +221,7 @@ func (b *board) dropObsolete(ctx context.Context) error {
 	for _, task := range cache.Tasks() {
 		rev := cache.ModRev(catalog.TaskKey(task.ID))
 		shard, coll := cache.Shard(task.Collection, task.Shard), cache.CollectionByID(task.Collection)
-		if why := worthless(task, coll, shard); why != "" {
+		if why := worthless(task, coll, b.withBuilt(shard)); why != "" {
 			b.t.log.Info("coordinator: task dropped", "task", task.ID, "kind", task.Kind, "reason", why)
 			_, err := b.t.commit(ctx, []meta.Compare{{Key: catalog.TaskKey(task.ID), ModRev: rev}}, []meta.Op{{Key: catalog.TaskKey(task.ID), Delete: true}})
 			if err != nil && !errors.Is(err, errConflict) {
@@ -274,6 +276,8 @@ func taskState(task *catalog.Task, maxFailures int) string {
 	switch {
 	case task.Node != 0:
 		return "running"
+	case task.Built != nil:
+		return "indexing"
 	case task.Failures >= maxFailures:
 		return "failed"
 	case task.Failures > 0:

@@ -81,7 +81,7 @@ func (b *board) assign(ctx context.Context, node catalog.NodeID) (*catalog.Task,
 func (b *board) take(task *catalog.Task) bool {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	if task.Node != 0 || b.taken[task.ID] || b.t.c.now().Before(b.retry[task.ID]) {
+	if task.Node != 0 || task.Built != nil || b.taken[task.ID] || b.t.c.now().Before(b.retry[task.ID]) {
 		return false
 	}
 	if _, known := b.retry[task.ID]; !known && task.Failures > 0 {
@@ -94,7 +94,7 @@ func (b *board) take(task *catalog.Task) bool {
 
 func (b *board) give(ctx context.Context, id int64, node catalog.NodeID) (*catalog.Task, error) {
 	task, kv, err := catalog.Read[catalog.Task](ctx, b.t.c.deps.Meta, catalog.TaskKey(id))
-	if err != nil || task.Node != 0 {
+	if err != nil || task.Node != 0 || task.Built != nil {
 		return nil, err
 	}
 	task.Attempt++
@@ -147,8 +147,10 @@ func (t *term) reportTask(ctx context.Context, req *pb.ReportTaskRequest) (*pb.R
 	switch {
 	case req.GetError() != "":
 		return &pb.ReportTaskResponse{Abandon: true}, t.board.fail(ctx, task, kv, req.GetError())
+	case req.GetDone() && task.Kind == catalog.TaskCompact:
+		return t.board.finishCompaction(ctx, task, kv, result)
 	case req.GetDone():
-		return t.board.finish(ctx, task, kv, result)
+		return t.board.finishIndex(ctx, task, kv, result)
 	}
 	return &pb.ReportTaskResponse{Abandon: !t.board.renew(task, req.GetProgress())}, nil
 }
@@ -166,7 +168,7 @@ func decodeResult(req *pb.ReportTaskRequest) (*catalog.TaskResult, error) {
 // renew extends an attempt's lease; false when nobody needs its result any more.
 func (b *board) renew(task *catalog.Task, progress float32) bool {
 	cache := b.t.c.deps.Cache
-	if task.Node == 0 || worthless(task, cache.CollectionByID(task.Collection), cache.Shard(task.Collection, task.Shard)) != "" {
+	if task.Node == 0 || worthless(task, cache.CollectionByID(task.Collection), b.withBuilt(cache.Shard(task.Collection, task.Shard))) != "" {
 		return false
 	}
 	b.mu.Lock()
@@ -185,7 +187,7 @@ func (b *board) repeated(task int64, result *catalog.TaskResult) bool {
 	if !known {
 		for _, coll := range b.t.c.deps.Cache.AllCollections() {
 			for _, s := range b.t.c.deps.Cache.Shards(coll.ID) {
-				if committed(s, result) {
+				if committed(b.withBuilt(s), result) {
 					return true
 				}
 			}
@@ -193,7 +195,7 @@ func (b *board) repeated(task int64, result *catalog.TaskResult) bool {
 		return false
 	}
 	for _, s := range b.t.c.deps.Cache.Shards(collection) {
-		if committed(s, result) {
+		if committed(b.withBuilt(s), result) {
 			return true
 		}
 	}
@@ -316,7 +318,7 @@ func (b *board) due() bool {
 	now := b.t.c.now()
 	for _, task := range b.t.c.deps.Cache.Tasks() {
 		b.mu.Lock()
-		ok := task.Node == 0 && !b.taken[task.ID] && !now.Before(b.retry[task.ID])
+		ok := task.Node == 0 && task.Built == nil && !b.taken[task.ID] && !now.Before(b.retry[task.ID])
 		b.mu.Unlock()
 		if ok {
 			return true
@@ -341,6 +343,11 @@ func (b *board) forget() {
 	for id := range b.retry {
 		if cache.Task(id) == nil {
 			delete(b.retry, id)
+		}
+	}
+	for id := range b.built {
+		if cache.Task(id) == nil {
+			delete(b.built, id)
 		}
 	}
 	if len(b.lost) > maxLost {

@@ -108,6 +108,8 @@ type TaskConfig struct {
 	MaxOpen int
 	// Interval is how often tasks are planned when nothing changed.
 	Interval time.Duration
+	// IndexWait: a compaction's target replaces its sources once it has its index files, but waits no longer than this.
+	IndexWait time.Duration
 	// MinIndexRows: segments with fewer rows are searched by brute force and count as indexed.
 	MinIndexRows int
 }
@@ -153,7 +155,7 @@ func DefaultConfig() Config {
 		},
 		Tasks: TaskConfig{
 			Lease: 15 * time.Second, MaxFailures: 8, GiveUp: 30 * time.Minute, BackoffMin: time.Second, BackoffMax: time.Minute,
-			MaxOpen: 256, Interval: 5 * time.Second, MinIndexRows: 1000,
+			MaxOpen: 256, IndexWait: 10 * time.Minute, Interval: 5 * time.Second, MinIndexRows: 1000,
 		},
 		Compact: CompactConfig{
 			Width: 8, BaseBytes: 1 << 20, MaxBytes: 4 << 30, Retention: 15 * time.Minute, DeadShare: 0.3,

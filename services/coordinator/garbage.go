@@ -106,6 +106,9 @@ func (n *named) keepers(since time.Time) keepers {
 	}
 	for _, t := range n.Tasks {
 		k.add(t.Dir, fmt.Sprintf("attempt %d of task %d writes it", t.Attempt, t.ID))
+		if t.Built != nil {
+			k.segment(t.Built, fmt.Sprintf("task %d waits to commit it", t.ID))
+		}
 		for i := range t.Sources {
 			k.segment(&t.Sources[i], fmt.Sprintf("task %d reads it", t.ID))
 		}

@@ -22,8 +22,9 @@ func TestJudge(t *testing.T) {
 	cfg := DefaultConfig().GC
 	n := named{
 		Intents: []string{"segments/up", "deltas/1/5"},
-		Tasks:   []*catalog.Task{{ID: 3, Attempt: 2, Dir: "indexes/7/3-2", Sources: []catalog.Segment{{ID: 9, Dir: "segments/source"}}, Deltas: []catalog.Delta{{Path: "deltas/1/4"}}}},
-		Views:   []*catalog.View{{Collection: 7, Segments: map[int64][]int64{50: {1}}}},
+		Tasks: []*catalog.Task{{ID: 3, Attempt: 2, Dir: "indexes/7/3-2", Sources: []catalog.Segment{{ID: 9, Dir: "segments/source"}}, Deltas: []catalog.Delta{{Path: "deltas/1/4"}}},
+			{ID: 4, Attempt: 1, Dir: "segments/built", Built: &catalog.Segment{ID: 10, Dir: "segments/built", Indexes: []catalog.SegmentIndex{{Path: "indexes/built"}}}}},
+		Views: []*catalog.View{{Collection: 7, Segments: map[int64][]int64{50: {1}}}},
 		Shards: []*catalog.Shard{{Collection: 7, Segments: []catalog.Segment{{ID: 1, Dir: "segments/live", Indexes: []catalog.SegmentIndex{{Path: "indexes/7/1/index"}}}},
 			Deltas: []catalog.Delta{{Path: "deltas/1/3"}}}},
 		Retired: []*retired{
@@ -36,6 +37,7 @@ func TestJudge(t *testing.T) {
 		"segments/live/rows.parquet": false, "indexes/7/1/index": false, "deltas/1/3": false,
 		"segments/up/rows.parquet": false, "deltas/1/5": false,
 		"indexes/7/3-2/index.gyri": false, "indexes/7/3-1/index.gyri": true,
+		"segments/built/rows.parquet": false, "indexes/built": false,
 		"segments/source/rows.parquet": false, "deltas/1/4": false, "deltas/1/2": true,
 		"segments/viewed/columns.gyrc": false, "segments/other/columns.gyrc": true,
 		"segments/fresh/rows.parquet": false, "indexes/fresh": false,

@@ -30,6 +30,7 @@ type world struct {
 	meta    *metamem.Store
 	cache   *catalog.Cache
 	objects *objmem.Store
+	away    *awayStore // objects as the coordinator sees them
 	queue   *fakeQueue
 	peers   *fakePeers
 	c       *Coordinator
@@ -41,6 +42,7 @@ type world struct {
 func inWorld(t *testing.T, adjust func(*Config), f func(w *world)) {
 	synctest.Test(t, func(t *testing.T) {
 		w := &world{t: t, meta: metamem.New(), objects: objmem.New(), queue: &fakeQueue{logs: map[string]string{}}, peers: newFakePeers()}
+		w.away = &awayStore{Store: w.objects}
 		ctx, cancel := context.WithCancel(t.Context())
 		w.ctx = ctx
 		w.cache = catalog.NewCache(w.meta, slog.New(slog.DiscardHandler))
@@ -70,7 +72,7 @@ func (w *world) launch(id int64, adjust func(*Config)) (*Coordinator, context.Ca
 	if adjust != nil {
 		adjust(&cfg)
 	}
-	c, err := New(cfg, Deps{Meta: w.meta, Cache: w.cache, Objects: w.objects, Peers: w.peers, Queue: w.queue, Logger: slog.New(slog.DiscardHandler)})
+	c, err := New(cfg, Deps{Meta: w.meta, Cache: w.cache, Objects: w.away, Peers: w.peers, Queue: w.queue, Logger: slog.New(slog.DiscardHandler)})
 	if err != nil {
 		w.t.Fatal(err)
 	}

@@ -41,15 +41,21 @@ func busy(open []*catalog.Task) busySet {
 	return b
 }
 
-// planIndexes lists the index files that a shard lacks, as tasks without ids, at most room. Segments with fewer than
-// minRows rows are searched by brute force and need none.
+// planIndexes lists the index files that a shard's segments, and the targets of its compactions, lack, as tasks without
+// ids, at most room. Segments with fewer than minRows rows are searched by brute force and need none.
 func planIndexes(coll *catalog.Collection, shard *catalog.Shard, open []*catalog.Task, minRows, room int) []catalog.Task {
 	if coll.State == catalog.Dropping {
 		return nil
 	}
 	var out []catalog.Task
 	at := busy(open)
-	for _, seg := range shard.Segments {
+	segments := slices.Clone(shard.Segments)
+	for _, t := range open {
+		if t.Built != nil {
+			segments = append(segments, *t.Built)
+		}
+	}
+	for _, seg := range segments {
 		if seg.Rows < minRows || at.compacting[seg.ID] {
 			continue
 		}
@@ -72,6 +78,13 @@ func planIndexes(coll *catalog.Collection, shard *catalog.Shard, open []*catalog
 
 func hasIndex(seg *catalog.Segment, index int64) bool {
 	return slices.ContainsFunc(seg.Indexes, func(x catalog.SegmentIndex) bool { return x.IndexID == index })
+}
+
+// lacksIndex reports whether a segment shall have an index file that it has not.
+func lacksIndex(coll *catalog.Collection, seg *catalog.Segment, minRows int) bool {
+	return seg.Rows >= minRows && slices.ContainsFunc(coll.Indexes, func(x catalog.Index) bool {
+		return builds(coll, &x) && !hasIndex(seg, x.ID)
+	})
 }
 
 // tidyShard returns a manifest without what is not needed any more: segments of partitions that are gone, files of

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -16,12 +17,12 @@ import (
 // awayStore is a bucket that answers Stat with an error while away says one.
 type awayStore struct {
 	objstore.Store
-	away error
+	away atomic.Pointer[error]
 }
 
 func (s *awayStore) Stat(ctx context.Context, key string) (objstore.Object, error) {
-	if s.away != nil {
-		return objstore.Object{}, s.away
+	if err := s.away.Load(); err != nil {
+		return objstore.Object{}, *err
 	}
 	return s.Store.Stat(ctx, key)
 }
@@ -32,18 +33,17 @@ func (w *world) complains(about string) bool {
 
 func TestStorageThatIsAwayIsAProblem(t *testing.T) {
 	inWorld(t, nil, func(w *world) {
-		store := &awayStore{Store: w.objects}
-		w.c.deps.Objects = store
 		time.Sleep(10 * time.Second)
 		if w.complains("object storage") {
 			t.Fatalf("storage that answers is a problem: %q", w.c.Problems())
 		}
-		store.away = errors.New("connection refused")
+		refused := errors.New("connection refused")
+		w.away.away.Store(&refused)
 		time.Sleep(10 * time.Second)
 		if !w.complains("object storage does not answer") || !w.complains("connection refused") {
 			t.Fatalf("problems: %q", w.c.Problems())
 		}
-		store.away = nil
+		w.away.away.Store(nil)
 		time.Sleep(10 * time.Second)
 		if w.complains("object storage") {
 			t.Fatalf("still a problem: %q", w.c.Problems())

@@ -146,12 +146,6 @@ func (c *Coordinator) collectionRow(coll *catalog.Collection) CollectionRow {
 	return row
 }
 
-func lacksIndex(coll *catalog.Collection, seg *catalog.Segment, minRows int) bool {
-	return seg.Rows >= minRows && slices.ContainsFunc(coll.Indexes, func(x catalog.Index) bool {
-		return builds(coll, &x) && !hasIndex(seg, x.ID)
-	})
-}
-
 func (c *Coordinator) logRows(collections []CollectionRow) []LogRow {
 	shards := map[int]int{}
 	for _, coll := range collections {
