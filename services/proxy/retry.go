@@ -16,7 +16,7 @@ const retryPause = 100 * time.Millisecond
 func worthRetry(err error) bool {
 	switch errs.CodeOf(err) {
 	case errs.Unavailable, errs.NotReady, errs.TooManyRequests, errs.ViewStale, errs.NotOwner, errs.Fenced, errs.NotLeader,
-		errs.Moved, errs.NodeNotFound, errs.Timeout, errs.Canceled:
+		errs.Moved, errs.NodeNotFound, errs.Canceled:
 		return true
 	}
 	return false

@@ -214,7 +214,7 @@ func (l *logPairs) ask(ctx context.Context, guarantee uint64) (pair, error) {
 			}
 			return b.got, nil
 		}
-		if !worthRetry(b.err) {
+		if !worthRetry(b.err) && !errs.Is(b.err, errs.Timeout) {
 			return pair{}, fmt.Errorf("take a snapshot of log %d: %w", l.log, b.err)
 		}
 		l.p.metrics.reruns.WithLabelValues("barrier", codeLabel(b.err)).Inc()

@@ -53,10 +53,19 @@ func (s *shardWrites) id(shard int) ([]byte, bool) {
 		return nil, false
 	}
 	if s.ids[shard] == nil {
-		id := uuid.New()
-		s.ids[shard] = id[:]
+		s.ids[shard] = newRequestID()
 	}
 	return s.ids[shard], true
+}
+
+// newRequestID makes an id that carries its time: an owner that may have forgotten a request refuses it instead of
+// writing it twice.
+func newRequestID() []byte {
+	id, err := uuid.NewV7()
+	if err != nil {
+		id = uuid.New()
+	}
+	return id[:]
 }
 
 func (s *shardWrites) acknowledge(shard int, ts uint64) {
