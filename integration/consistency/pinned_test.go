@@ -228,6 +228,6 @@ func (s *system) moveSegments(ctx context.Context, t *testing.T) {
 			t.Errorf("%s: exit code %d, %v", m.Name, code, err)
 			m.Kill()
 		}
-		m.Restart(t)
+		m.Restart(s.owner)
 	}
 }

@@ -29,6 +29,7 @@ func lasts(short, long time.Duration) time.Duration {
 
 // system is what the tests run against: one process or a cluster.
 type system struct {
+	owner   testing.TB // the test whose end ends the processes
 	addrs   []string
 	clients []*client.Client // one per address
 	cluster *harness.Cluster // nil: standalone
@@ -38,7 +39,7 @@ type system struct {
 // TestStandalone checks every promise on one process.
 func TestStandalone(t *testing.T) {
 	s := harness.StartStandalone(t, t.TempDir())
-	all(t, &system{addrs: []string{s.Addr}, alone: s})
+	all(t, &system{owner: t, addrs: []string{s.Addr}, alone: s})
 }
 
 // TestCluster checks every promise on a cluster, through both proxies.
@@ -48,7 +49,7 @@ func TestCluster(t *testing.T) {
 		queue = "woodpecker"
 	}
 	c := harness.StartCluster(t, harness.ClusterSpec{MQ: queue})
-	all(t, &system{addrs: c.Proxies, cluster: c})
+	all(t, &system{owner: t, addrs: c.Proxies, cluster: c})
 }
 
 func all(t *testing.T, s *system) {
@@ -158,7 +159,7 @@ func (s *system) disturb(ctx context.Context, t *testing.T, rng *rand.Rand, role
 			t.Logf("kill %s", name)
 			p.Kill()
 			sleep(ctx, time.Duration(rng.IntN(800))*time.Millisecond)
-			p.Restart(t)
+			p.Restart(s.owner)
 			continue
 		}
 		// Some pauses are longer than the leases of 2 s and some are not.
