@@ -61,10 +61,7 @@ func judge(err error) refusal {
 // passing says that a read or an administrative request may succeed a little later.
 func passing(err error) bool {
 	var code kafkago.Error
-	if errors.As(err, &code) {
-		return code.Temporary() && code != kafkago.UnknownTopicOrPartition
-	}
-	return notSent(err)
+	return notSent(err) || errors.As(err, &code) && code.Temporary() && code != kafkago.UnknownTopicOrPartition
 }
 
 // timedOut says that an answer did not come in time; the client takes a context's deadline a little early.

@@ -36,11 +36,17 @@ func (t *topic) settings(minInSync int) map[string]string {
 func (t *topic) create(ctx context.Context) error {
 	replicas := t.cfg.Replicas
 	if replicas == 0 {
-		m, err := t.client.Metadata(ctx, &kafkago.MetadataRequest{Topics: []string{t.name}})
+		err := retry(ctx, t.cfg.RequestTimeout, func() error {
+			m, err := t.client.Metadata(ctx, &kafkago.MetadataRequest{Topics: []string{t.name}})
+			if err != nil {
+				return fmt.Errorf("ask for the brokers: %w", err)
+			}
+			replicas = max(1, min(3, len(m.Brokers)))
+			return nil
+		})
 		if err != nil {
-			return fmt.Errorf("ask for the brokers: %w", err)
+			return err
 		}
-		replicas = max(1, min(3, len(m.Brokers)))
 	}
 	entries := []kafkago.ConfigEntry{}
 	for name, value := range t.settings(t.inSync(replicas)) {

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"path/filepath"
 	"sync"
+	"time"
 )
 
 // spareFile is the next file, made ahead: its blocks are written with zeros, so that an fdatasync of a group in it has
@@ -54,7 +55,11 @@ func (l *localLog) prepareSpare() {
 	})
 }
 
-// zero writes a file full of zeros, a little at a time, so that the disk's queue stays short for the appends.
+// zeroPause lies between two pieces of zeros.
+const zeroPause = 30 * time.Millisecond
+
+// zero writes a file full of zeros, piece by piece with pauses, so that the disk has time for the appends. A log that
+// grows faster than this goes on in files whose blocks are allocated but not written.
 func (l *localLog) zero(file File) error {
 	if err := file.Allocate(l.cfg.FileBytes); err != nil {
 		return err
@@ -63,6 +68,9 @@ func (l *localLog) zero(file File) error {
 	for at := int64(0); at < l.cfg.FileBytes; at += int64(len(zeros)) {
 		if err := l.ctx.Err(); err != nil {
 			return err
+		}
+		if at > 0 && sleep(l.ctx, zeroPause) != nil {
+			return l.ctx.Err()
 		}
 		n := min(int64(len(zeros)), l.cfg.FileBytes-at)
 		if _, err := file.WriteAt(zeros[:n], at); err != nil {
