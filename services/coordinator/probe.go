@@ -132,7 +132,7 @@ func (p *probes) disks() []string {
 	for _, folder := range p.cfg.Folders {
 		use, err := p.used(folder)
 		if err != nil {
-			out = append(out, fmt.Sprintf("the folder %s cannot be used: %v", folder, err))
+			out = append(out, fmt.Sprintf("the folder %s cannot be used, so object storage or the log is away: %v", folder, err))
 			continue
 		}
 		if use.percent < p.cfg.DiskPercent {

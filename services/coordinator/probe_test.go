@@ -64,7 +64,7 @@ func TestFullDisksAreNamedOnceEach(t *testing.T) {
 	got := p.disks()
 	slices.Sort(got)
 	if len(got) != 2 || !strings.HasPrefix(got[0], "the disk under /a and /b is 90 % full (1024 MiB of 10240 MiB are free)") ||
-		got[1] != "the folder /d cannot be used: no such folder" {
+		got[1] != "the folder /d cannot be used, so object storage or the log is away: no such folder" {
 		t.Fatalf("%q", got)
 	}
 }

@@ -226,7 +226,7 @@ func (c *Coordinator) Problems() []string {
 	say := func(format string, args ...any) { out = append(out, fmt.Sprintf(format, args...)) }
 	cache := c.deps.Cache
 	if node, _ := cache.Leader(); node == nil {
-		say("the coordinator has no leader: no timestamps are handed out, writes stop when the datanodes' ranges are used up")
+		say("the coordinator has no leader: writes wait for timestamps, collections cannot be made, changed or loaded; reads go on")
 	}
 	for _, role := range []catalog.Role{catalog.RoleProxy, catalog.RoleDataNode, catalog.RoleQueryNode, catalog.RoleIndexNode} {
 		if len(cache.Nodes(role)) == 0 {

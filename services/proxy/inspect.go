@@ -85,7 +85,7 @@ func (p *Proxy) reducedReport(why error) *reducedReport {
 
 // withoutLeader are the problems that this proxy sees, the coordinator's absence first.
 func (p *Proxy) withoutLeader(leader *catalog.Node, why error) []string {
-	const effect = "collections cannot be made, changed or loaded, and writes stop when the log owners' timestamps are used up"
+	const effect = "writes wait for timestamps, collections cannot be made, changed or loaded; reads go on"
 	out := []string{"the coordinator has no leader: " + effect}
 	if leader != nil {
 		out[0] = fmt.Sprintf("the coordinator has no leader: node %d at %s is registered, but does not answer (%v); %s", leader.ID, leader.Addr, why, effect)

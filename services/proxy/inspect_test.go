@@ -73,7 +73,7 @@ func TestInspect(t *testing.T) {
 	}
 	problems = reduced(t, ask)
 	all := strings.Join(problems, "\n")
-	if !strings.HasPrefix(all, "the coordinator has no leader: collections cannot") || strings.Count(all, "no leader") != 1 || !strings.Contains(all, "log 1 has no owner") {
+	if !strings.HasPrefix(all, "the coordinator has no leader: writes wait") || strings.Count(all, "no leader") != 1 || !strings.Contains(all, "log 1 has no owner") {
 		t.Fatalf("problems: %q", problems)
 	}
 }
