@@ -131,6 +131,9 @@ func fillDatabase(ctx context.Context, method string, req proto.Message) {
 	}
 	r := req.ProtoReflect()
 	f := r.Descriptor().Fields().ByName("db_name")
+	if f == nil {
+		f = r.Descriptor().Fields().ByName("dbName") // a few messages spell it so
+	}
 	if f == nil || f.Kind() != protoreflect.StringKind || f.IsList() || r.Get(f).String() != "" {
 		return
 	}
