@@ -8,6 +8,25 @@ import (
 	"github.com/gyr-db/gyr/pkg/schema"
 )
 
+// Excludes reports whether it is cheap to see that a plan selects no row of the segment: by the columns' bounds, or
+// because it requires keys that the segment does not hold. False means that nobody knows.
+func (s *Sealed) Excludes(p *plan.Plan) bool {
+	if p == nil || p.IsTrue() {
+		return false
+	}
+	if s.excludes(p) {
+		return true
+	}
+	rows, few := s.keyRows(p)
+	return few && len(rows) == 0
+}
+
+// Excludes reports whether a plan requires keys that the segment does not hold. False means that nobody knows.
+func (g *Growing) Excludes(p *plan.Plan) bool {
+	byChunk, few := g.keyRows(p, g.Rows())
+	return few && len(byChunk) == 0
+}
+
 // excludes reports whether the columns' bounds alone show that a plan selects no row of the segment. False means that
 // nobody knows.
 func (s *Sealed) excludes(p *plan.Plan) bool { return s.none(p.Root()) }

@@ -92,6 +92,9 @@ type Segment interface {
 	ApplyDeletes(d Deletes, behind uint64) int
 	// Search returns for each query up to K rows that are visible and match, best first.
 	Search(ctx context.Context, spec SearchSpec) (index.Hits, index.Stats, error)
+	// Excludes reports whether it is cheap to see that p selects no row; false means that nobody knows. A growing
+	// segment answers for the rows that it has now.
+	Excludes(p *plan.Plan) bool
 	// Select returns the rows that are visible at readTS and match p (nil matches all). The set is the caller's.
 	Select(ctx context.Context, p *plan.Plan, readTS, expireBelow uint64) (bitset.Set, error)
 	// Keys and Timestamps return the rows' primary keys and timestamps, in the given order.

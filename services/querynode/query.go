@@ -44,7 +44,7 @@ func (n *Node) Query(ctx context.Context, req *pb.QueryRequest) (*pb.QueryRespon
 
 func (sc *scope) count(ctx context.Context, p *plan.Plan) (int64, error) {
 	var total atomic.Int64
-	err := sc.eachPart(ctx, func(ctx context.Context, i int) error {
+	err := sc.eachPart(ctx, sc.possible(p), func(ctx context.Context, i int) error {
 		set, err := sc.parts[i].seg.Select(ctx, p, sc.parts[i].readTS, sc.expireBelow)
 		if err == nil {
 			total.Add(int64(set.Count()))
@@ -69,7 +69,7 @@ func compareMatches(a, b match) int {
 
 func (sc *scope) query(ctx context.Context, p *plan.Plan, req *pb.QueryRequest) (*pb.QueryResponse, error) {
 	found := make([][]match, len(sc.parts))
-	err := sc.eachPart(ctx, func(ctx context.Context, i int) error {
+	err := sc.eachPart(ctx, sc.possible(p), func(ctx context.Context, i int) error {
 		set, err := sc.parts[i].seg.Select(ctx, p, sc.parts[i].readTS, sc.expireBelow)
 		if err == nil {
 			found[i] = sc.matches(i, set, req.Limit)
@@ -171,10 +171,14 @@ func (sc *scope) fetch(ctx context.Context, rows []rowRef, fields []int64) (*sch
 		at[i] = len(perPart[r.part])
 		perPart[r.part] = append(perPart[r.part], r.row)
 	}
-	err := sc.eachPart(ctx, func(_ context.Context, i int) (err error) {
+	var with []int
+	for i := range perPart {
 		if len(perPart[i]) > 0 {
-			batches[i], err = sc.parts[i].seg.Fetch(perPart[i], fields)
+			with = append(with, i)
 		}
+	}
+	err := sc.eachPart(ctx, with, func(_ context.Context, i int) (err error) {
+		batches[i], err = sc.parts[i].seg.Fetch(perPart[i], fields)
 		return err
 	})
 	if err != nil {

@@ -33,7 +33,7 @@ type tailer struct {
 	members map[shardID]*member
 	applied mq.Position
 	inWork  mq.Position // the entry being applied, or the last one
-	last    wal.Start // behind the last entry that was applied: where to read on after a failure
+	last    wal.Start   // behind the last entry that was applied: where to read on after a failure
 	rewind  *wal.Start
 	wake    context.CancelFunc // interrupts the read in work
 	changed chan struct{}      // closed and replaced when applied grows or the state of the log changes
