@@ -202,22 +202,43 @@ func (p *Peers) Coordinator() pb.CoordinatorClient { return pb.NewCoordinatorCli
 // leaderConn sends each call to the present leader.
 type leaderConn struct{ p *Peers }
 
-// Invoke implements grpc.ClientConnInterface.
+// leaderPatience bounds how long a call waits for a leader that is being elected, or is not ready yet.
+const leaderPatience = 10 * time.Second
+
+// Invoke implements grpc.ClientConnInterface. A call that no leader took is made again; one that a leader may have begun
+// is not.
 func (l leaderConn) Invoke(ctx context.Context, method string, args, reply any, opts ...grpc.CallOption) error {
+	patience, cancel := context.WithTimeout(ctx, leaderPatience)
+	defer cancel()
+	for wait := 5 * time.Millisecond; ; wait = min(2*wait, 200*time.Millisecond) {
+		taken, err := l.try(ctx, method, args, reply, opts...)
+		if taken && !errs.Is(err, errs.NotLeader) {
+			return err
+		}
+		select {
+		case <-time.After(wait):
+		case <-patience.Done():
+			return err
+		}
+	}
+}
+
+// try makes one call of the leader known now. taken is false when there is none.
+func (l leaderConn) try(ctx context.Context, method string, args, reply any, opts ...grpc.CallOption) (taken bool, err error) {
 	addr := l.p.leader()
 	if addr == "" {
-		return errs.New(errs.Unavailable, "the coordinator has no leader at present")
+		return false, errs.New(errs.Unavailable, "the coordinator has no leader at present")
 	}
 	local, c, err := l.p.find(addr)
 	switch {
 	case err != nil:
-		return err
+		return true, err
 	case c != nil:
-		return c.Invoke(ctx, method, args, reply, opts...)
+		return true, c.Invoke(ctx, method, args, reply, opts...)
 	case local.Coordinator == nil:
-		return errs.New(errs.Unavailable, "no coordinator at %s", addr)
+		return true, errs.New(errs.Unavailable, "no coordinator at %s", addr)
 	}
-	return invokeLocal(ctx, &pb.Coordinator_ServiceDesc, local.Coordinator, method, args, reply)
+	return true, invokeLocal(ctx, &pb.Coordinator_ServiceDesc, local.Coordinator, method, args, reply)
 }
 
 // NewStream implements grpc.ClientConnInterface; the coordinator has no streams.

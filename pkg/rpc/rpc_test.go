@@ -75,7 +75,9 @@ func TestUnreachablePeerIsUnavailable(t *testing.T) {
 	l.Close()
 	peers := NewPeers(func() string { return "" })
 	defer peers.Close()
-	if _, err := peers.Coordinator().AllocID(ctx, &pb.AllocIDRequest{}); !errs.Is(err, errs.Unavailable) {
+	short, done := context.WithTimeout(ctx, 50*time.Millisecond)
+	defer done()
+	if _, err := peers.Coordinator().AllocID(short, &pb.AllocIDRequest{}); !errs.Is(err, errs.Unavailable) {
 		t.Fatalf("no leader: %v", err)
 	}
 	dn, err := peers.DataNode(l.Addr().String())
@@ -84,5 +86,28 @@ func TestUnreachablePeerIsUnavailable(t *testing.T) {
 	}
 	if _, err := dn.Barrier(ctx, &pb.BarrierRequest{}); !errs.Is(err, errs.Unavailable) {
 		t.Fatalf("nobody listens: %v", err)
+	}
+}
+
+// TestCallsWaitForALeader: calls made during an election are made again, until somebody leads.
+func TestCallsWaitForALeader(t *testing.T) {
+	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
+	defer cancel()
+	calls := 0
+	peers := NewPeers(func() string {
+		calls++
+		switch {
+		case calls < 3:
+			return ""
+		case calls < 5:
+			return "standby"
+		}
+		return "leader"
+	})
+	peers.AddLocal("standby", Local{Coordinator: coordinator{err: errs.New(errs.NotLeader, "a standby")}})
+	peers.AddLocal("leader", Local{Coordinator: coordinator{}})
+	r, err := peers.Coordinator().AllocID(ctx, &pb.AllocIDRequest{Count: 2})
+	if err != nil || r.First != 7 || calls != 5 {
+		t.Fatalf("%v, %v after %d attempts", r, err, calls)
 	}
 }

@@ -24,7 +24,8 @@ func serve[Req, Resp any](c *Coordinator, ctx context.Context, req Req, do func(
 	defer release()
 	resp, err := do(t, ctx, req)
 	if err != nil && t.ctx.Err() != nil && errs.CodeOf(err) != errs.NotLeader {
-		return resp, errs.New(errs.NotLeader, "this coordinator has lost its leadership: %w", err)
+		// Not NotLeader: callers make such calls again, and this one may have been carried out.
+		return resp, errs.New(errs.Unavailable, "this coordinator lost its leadership while it worked: %w", err)
 	}
 	return resp, err
 }
