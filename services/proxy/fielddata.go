@@ -114,7 +114,7 @@ func readVectors(f *schema.Field, c *schema.Column, v *schemapb.VectorField) err
 	data := v.GetFloatVector().GetData()
 	dim := int(v.GetDim())
 	if v == nil || v.GetFloatVector() == nil {
-		return errs.Invalid("the data of field (%s) is no float vector", f.Name)
+		return errs.Invalid("float vector field '%s' is illegal, array type mismatch: invalid parameter[expected=need float vector][actual=got %s]", f.Name, vectorForm(v))
 	}
 	if dim != f.Dim && (dim != 0 || len(data) > 0) {
 		return errs.Invalid("the dim (%d) of field data(%s) is not equal to schema dim (%d)", dim, f.Name, f.Dim)
@@ -124,6 +124,13 @@ func readVectors(f *schema.Field, c *schema.Column, v *schemapb.VectorField) err
 	}
 	c.Vectors, c.N = data, len(data)/f.Dim
 	return nil
+}
+
+func vectorForm(v *schemapb.VectorField) string {
+	if v.GetData() == nil {
+		return "nil"
+	}
+	return fmt.Sprintf("%T", v.Data)
 }
 
 func readScalars(f *schema.Field, c *schema.Column, s *schemapb.ScalarField) error {

@@ -139,6 +139,9 @@ func (p *Proxy) flushed(ctx context.Context, c *catalog.Collection, ts uint64) (
 		all = all && resp.Flushed
 		return nil
 	})
+	if err == nil && all {
+		err = p.catchUp(ctx) // so that statistics asked for next count what was flushed
+	}
 	return all, err
 }
 

@@ -100,6 +100,11 @@ func (p *Proxy) GetLoadingProgress(ctx context.Context, req *milvuspb.GetLoading
 		}
 		return nil, collectionNotLoaded(c)
 	}
+	if st.Progress >= 100 {
+		if err := p.catchUp(ctx); err != nil { // so that a search that comes next finds the views
+			return nil, err
+		}
+	}
 	return &milvuspb.GetLoadingProgressResponse{Status: success(), Progress: int64(st.Progress), RefreshProgress: int64(st.Progress)}, nil
 }
 

@@ -24,6 +24,10 @@ func (w *rowWrite) complete(ctx context.Context, c *catalog.Collection, sent *sc
 	if err := checkDistinct(keys); err != nil {
 		return nil, err
 	}
+	ops, err := readFieldOps(&c.Schema, w.ops, sent)
+	if err != nil {
+		return nil, err
+	}
 	old, err := w.present(ctx, c, keys)
 	if err != nil {
 		return nil, err
@@ -43,7 +47,12 @@ func (w *rowWrite) complete(ctx context.Context, c *catalog.Collection, sent *sc
 	out := &schema.Batch{N: sent.N}
 	for i := range c.Schema.Fields {
 		f := &c.Schema.Fields[i]
-		col, err := completeField(f, sent.Column(f.ID), old.batch.Column(f.ID), place)
+		var col *schema.Column
+		if op, ok := ops[f.ID]; ok {
+			col, err = mergeArrays(f, op, sent.Column(f.ID), old.batch.Column(f.ID), place)
+		} else {
+			col, err = completeField(f, sent.Column(f.ID), old.batch.Column(f.ID), place)
+		}
 		if err != nil {
 			return nil, err
 		}

@@ -12,6 +12,7 @@ import (
 	"github.com/gyr-db/gyr/pkg/errs"
 	"github.com/gyr-db/gyr/pkg/plan"
 	"github.com/gyr-db/gyr/pkg/rpc/pb"
+	"github.com/gyr-db/gyr/pkg/schema"
 	"github.com/gyr-db/gyr/pkg/tso"
 )
 
@@ -54,14 +55,22 @@ func (p *Proxy) begin(ctx context.Context, c *catalog.Collection, spec readSpec)
 		shards: shardsToRead(c, spec.filter), demand: demandOf(c, spec.wish),
 	}
 	if len(ids) == 0 {
-		r.partitions = loadedPartitions(c)
+		r.partitions = partitionsToRead(c, spec.filter)
 	}
 	if r.demand.kind == newest {
 		if err := p.needLease(); err != nil {
 			return nil, err
 		}
 	}
-	if _, err := r.views(); err != nil && !worthRetry(err) {
+	_, err = r.views()
+	if errs.Is(err, errs.CollectionNotFully) {
+		// A load that has just been answered may be news to this proxy.
+		if err := p.catchUp(ctx); err != nil {
+			return nil, err
+		}
+		_, err = r.views()
+	}
+	if err != nil && !worthRetry(err) {
 		return nil, err // not loaded, or not yet: known without asking anybody
 	}
 	if spec.wish.iterator && r.demand.kind != pinned {
@@ -114,6 +123,30 @@ func shardsToRead(c *catalog.Collection, filter *plan.Plan) []int {
 		all[i] = i
 	}
 	return all
+}
+
+// partitionsToRead are the loaded partitions that can have rows for a filter: with a partition key, those of the values
+// that the filter names.
+func partitionsToRead(c *catalog.Collection, filter *plan.Plan) []int64 {
+	key := partitionKeyField(c)
+	if key == 0 || filter == nil {
+		return loadedPartitions(c)
+	}
+	values, ok := filter.RequiredKeys(key)
+	if !ok || values.Len() == 0 {
+		return loadedPartitions(c)
+	}
+	parts := livePartitions(c)
+	col := schema.Column{Type: schema.Int64, N: values.Len(), Ints: values.Ints, Strings: values.Strings}
+	if values.Strings != nil {
+		col.Type = schema.VarChar
+	}
+	var out []int64
+	for i := range col.N {
+		out = append(out, parts[keyPartition(&col, i, len(parts))].ID)
+	}
+	slices.Sort(out)
+	return slices.Compact(out)
 }
 
 func (r *reading) logs() []int {

@@ -2,6 +2,7 @@ package proxy
 
 import (
 	"context"
+	"fmt"
 
 	"github.com/gyr-db/gyr/pkg/catalog"
 	"github.com/gyr-db/gyr/pkg/errs"
@@ -82,6 +83,15 @@ func (p *Proxy) changed(ctx context.Context, ack *pb.Ack, err error) error {
 		return err
 	}
 	return p.deps.Cache.WaitRevision(ctx, ack.Revision)
+}
+
+// catchUp waits until this proxy shows what the metadata store holds now.
+func (p *Proxy) catchUp(ctx context.Context) error {
+	_, rev, err := p.deps.Meta.List(ctx, catalog.ClusterKey)
+	if err != nil {
+		return fmt.Errorf("read the catalog's revision: %w", err)
+	}
+	return p.deps.Cache.WaitRevision(ctx, rev)
 }
 
 func ref(db, name string) *pb.CollectionRef { return &pb.CollectionRef{Db: db, Name: name} }

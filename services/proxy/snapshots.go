@@ -11,6 +11,7 @@ import (
 
 	"github.com/gyr-db/gyr/pkg/errs"
 	"github.com/gyr-db/gyr/pkg/rpc/pb"
+	"github.com/gyr-db/gyr/pkg/tso"
 )
 
 // pair is what a barrier answers: every record of the log with a timestamp <= ts, ever, lies at or before position.
@@ -224,8 +225,14 @@ func (l *logPairs) ask(ctx context.Context, guarantee uint64) (pair, error) {
 	}
 }
 
-// join returns a barrier that has not been sent yet when it is called.
+// join returns a barrier that has not been sent yet when it is called. One whose guarantee lies ahead of the clock may
+// take long or be refused, so nobody else shares it.
 func (l *logPairs) join(guarantee uint64) *barrier {
+	if tso.UnixMS(guarantee) > time.Now().UnixMilli() {
+		b := &barrier{guarantee: guarantee, done: make(chan struct{})}
+		l.p.reads.flights.Go(func() { l.flyAlone(b) })
+		return b
+	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if l.next != nil {
@@ -257,6 +264,16 @@ func (l *logPairs) fly(b *barrier) {
 		}
 		l.mu.Unlock()
 	}
+}
+
+func (l *logPairs) flyAlone(b *barrier) {
+	b.got, b.err = l.send(b.guarantee)
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if b.err == nil {
+		l.learn(b.got)
+	}
+	close(b.done)
 }
 
 // learn keeps the newest pair; mu is held.

@@ -4,7 +4,6 @@ import (
 	"context"
 
 	"github.com/milvus-io/milvus-proto/go-api/v3/milvuspb"
-	"github.com/milvus-io/milvus-proto/go-api/v3/schemapb"
 
 	"github.com/gyr-db/gyr/pkg/catalog"
 	"github.com/gyr-db/gyr/pkg/errs"
@@ -14,15 +13,10 @@ import (
 
 // Upsert implements milvuspb.MilvusServiceServer.
 func (p *Proxy) Upsert(ctx context.Context, req *milvuspb.UpsertRequest) (*milvuspb.MutationResult, error) {
-	for _, op := range req.FieldOps {
-		if op.GetOp() != schemapb.FieldPartialUpdateOp_REPLACE {
-			return nil, notBuilt("partial update operation " + op.GetOp().String() + " of field " + op.GetFieldName())
-		}
-	}
 	w := &rowWrite{
 		p: p, kind: pb.WriteKind_UPSERT, db: req.DbName, name: req.CollectionName, partition: req.PartitionName,
 		data: req.FieldsData, rows: int(req.NumRows), schemaTS: req.SchemaTimestamp,
-		partial: req.PartialUpdate || len(req.FieldOps) > 0,
+		partial: req.PartialUpdate || len(req.FieldOps) > 0, ops: req.FieldOps,
 	}
 	c, err := w.run(ctx)
 	if err != nil {

@@ -30,6 +30,7 @@ type rowWrite struct {
 	keys       schema.Keys
 	replaced   schema.Keys    // upsert: the keys to kill, by row
 	partial    bool           // upsert: fields that are not sent keep their values
+	ops        []*schemapb.FieldPartialUpdateOp
 	readTS     map[int]uint64 // partial: the timestamp, by log, at which the kept values were read
 	sent       *shardWrites
 }

@@ -208,6 +208,17 @@ func TestPartitionKeysSpreadRows(t *testing.T) {
 	if len(w.writes) != 1 || len(w.writes[0].Parts) != 4 {
 		t.Fatalf("%d parts", len(w.writes[0].Parts))
 	}
+	st, err = c.CreateIndex(ctx, &milvuspb.CreateIndexRequest{CollectionName: "k", FieldName: "vec"})
+	done(t, st, err)
+	st, err = c.LoadCollection(ctx, &milvuspb.LoadCollectionRequest{CollectionName: "k"})
+	done(t, st, err)
+	w.scopes = nil
+	if got := queryIDs(t, w, &milvuspb.QueryRequest{CollectionName: "k", Expr: "tenant in [7, 9] and id >= 0"}); !reflect.DeepEqual(got, []int64{7, 9}) {
+		t.Fatal(got)
+	}
+	if n := len(w.scopes[0].Partitions); n == 0 || n > 2 {
+		t.Errorf("a filter on two values of the partition key reads %d partitions", n)
+	}
 	res, err = c.Insert(ctx, &milvuspb.InsertRequest{CollectionName: "k", PartitionName: "_default_0", NumRows: 40, FieldsData: data})
 	wantStatus(t, res.GetStatus(), err, 1100, commonpb.ErrorCode_IllegalArgument, "not support manually specifying the partition names if partition key mode is used: invalid parameter")
 }
