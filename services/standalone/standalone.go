@@ -157,7 +157,7 @@ func banner(w io.Writer, env *process.Env) {
 	fmt.Fprintf(w, `
   Gyr %s is ready.
 
-    API       %s   (any Milvus v2 SDK, over gRPC)
+    API       %s   (any Milvus v2 SDK; REST under /v2/vectordb)
     metrics   http://%s/metrics
     data      %s
 

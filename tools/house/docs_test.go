@@ -123,3 +123,25 @@ func TestTestsNamedInDocumentsExist(t *testing.T) {
 		}
 	})
 }
+
+func TestEveryCallIsDocumented(t *testing.T) {
+	const page = "docs/compatibility.md"
+	doc := read(t, page)
+	call := regexp.MustCompile(`(?m)^func \(p \*Proxy\) ([A-Z]\w+)\((?:ctx|_)? ?context\.Context, ?(?:req|_)? ?\*milvuspb`)
+	path := regexp.MustCompile(`"([a-z]+/[a-z_]+)": +rest`)
+	found := 0
+	eachSource(t, func(name, text string) {
+		if !under(name, "services/proxy") {
+			return
+		}
+		for _, m := range append(call.FindAllStringSubmatch(text, -1), path.FindAllStringSubmatch(text, -1)...) {
+			found++
+			if !regexp.MustCompile(`\b` + m[1] + `\b`).MatchString(doc) {
+				t.Errorf("%s serves %s, which %s does not name: add it", name, m[1], page)
+			}
+		}
+	})
+	if found < 60 {
+		t.Fatalf("only %d calls found: how are they written now?", found)
+	}
+}
