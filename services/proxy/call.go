@@ -73,9 +73,7 @@ func (c *call) answer(resp any, err error) (proto.Message, error) {
 			return nil, err
 		}
 	}
-	if c.p.deps.Logger.Enabled(context.Background(), -4) {
-		c.p.deps.Logger.Debug("request failed", "method", c.method, "error", err)
-	}
+	c.p.deps.Logger.Debug("request failed", "method", c.method, "error", err)
 	if m == nil {
 		m = emptyResponse(c.method)
 	}

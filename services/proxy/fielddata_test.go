@@ -14,17 +14,20 @@ import (
 
 func longs(name string, valid []bool, v ...int64) *schemapb.FieldData {
 	return &schemapb.FieldData{Type: schemapb.DataType_Int64, FieldName: name, ValidData: valid, Field: &schemapb.FieldData_Scalars{
-		Scalars: &schemapb.ScalarField{Data: &schemapb.ScalarField_LongData{LongData: &schemapb.LongArray{Data: v}}}}}
+		Scalars: &schemapb.ScalarField{Data: &schemapb.ScalarField_LongData{LongData: &schemapb.LongArray{Data: v}}},
+	}}
 }
 
 func ints(name string, kind schemapb.DataType, v ...int32) *schemapb.FieldData {
 	return &schemapb.FieldData{Type: kind, FieldName: name, Field: &schemapb.FieldData_Scalars{
-		Scalars: &schemapb.ScalarField{Data: &schemapb.ScalarField_IntData{IntData: &schemapb.IntArray{Data: v}}}}}
+		Scalars: &schemapb.ScalarField{Data: &schemapb.ScalarField_IntData{IntData: &schemapb.IntArray{Data: v}}},
+	}}
 }
 
 func words(name string, v ...string) *schemapb.FieldData {
 	return &schemapb.FieldData{Type: schemapb.DataType_VarChar, FieldName: name, Field: &schemapb.FieldData_Scalars{
-		Scalars: &schemapb.ScalarField{Data: &schemapb.ScalarField_StringData{StringData: &schemapb.StringArray{Data: v}}}}}
+		Scalars: &schemapb.ScalarField{Data: &schemapb.ScalarField_StringData{StringData: &schemapb.StringArray{Data: v}}},
+	}}
 }
 
 func docs(name string, dynamic bool, v ...string) *schemapb.FieldData {
@@ -33,12 +36,14 @@ func docs(name string, dynamic bool, v ...string) *schemapb.FieldData {
 		raw = append(raw, []byte(s))
 	}
 	return &schemapb.FieldData{Type: schemapb.DataType_JSON, FieldName: name, IsDynamic: dynamic, Field: &schemapb.FieldData_Scalars{
-		Scalars: &schemapb.ScalarField{Data: &schemapb.ScalarField_JsonData{JsonData: &schemapb.JSONArray{Data: raw}}}}}
+		Scalars: &schemapb.ScalarField{Data: &schemapb.ScalarField_JsonData{JsonData: &schemapb.JSONArray{Data: raw}}},
+	}}
 }
 
 func vectors(name string, dim int64, v ...float32) *schemapb.FieldData {
 	return &schemapb.FieldData{Type: schemapb.DataType_FloatVector, FieldName: name, Field: &schemapb.FieldData_Vectors{
-		Vectors: &schemapb.VectorField{Dim: dim, Data: &schemapb.VectorField_FloatVector{FloatVector: &schemapb.FloatArray{Data: v}}}}}
+		Vectors: &schemapb.VectorField{Dim: dim, Data: &schemapb.VectorField_FloatVector{FloatVector: &schemapb.FloatArray{Data: v}}},
+	}}
 }
 
 func arrays(name string, rows ...[]int32) *schemapb.FieldData {
@@ -47,7 +52,8 @@ func arrays(name string, rows ...[]int32) *schemapb.FieldData {
 		a.Data = append(a.Data, &schemapb.ScalarField{Data: &schemapb.ScalarField_IntData{IntData: &schemapb.IntArray{Data: r}}})
 	}
 	return &schemapb.FieldData{Type: schemapb.DataType_Array, FieldName: name, Field: &schemapb.FieldData_Scalars{
-		Scalars: &schemapb.ScalarField{Data: &schemapb.ScalarField_ArrayData{ArrayData: a}}}}
+		Scalars: &schemapb.ScalarField{Data: &schemapb.ScalarField_ArrayData{ArrayData: a}},
+	}}
 }
 
 func richCollection() *catalog.Collection {

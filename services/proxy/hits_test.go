@@ -69,8 +69,10 @@ func TestMergeIsOneBigSort(t *testing.T) {
 
 func TestForeignAnswersAreChecked(t *testing.T) {
 	good := func() *pb.SubResult {
-		return &pb.SubResult{Counts: []int32{1, 1}, Keys: schema.Keys{Ints: []int64{7, 8}}.Encode(nil), Scores: []float32{1, 2},
-			Segments: []int64{0, 0}, Rows: []int64{1, 2}, Shards: []int32{0, 0}, Timestamps: []uint64{1, 1}}
+		return &pb.SubResult{
+			Counts: []int32{1, 1}, Keys: schema.Keys{Ints: []int64{7, 8}}.Encode(nil), Scores: []float32{1, 2},
+			Segments: []int64{0, 0}, Rows: []int64{1, 2}, Shards: []int32{0, 0}, Timestamps: []uint64{1, 1},
+		}
 	}
 	if hits, err := readHits(0, good(), 2); err != nil || len(hits) != 2 || hits[1][0].i != 8 {
 		t.Fatalf("%v, %v", hits, err)

@@ -19,12 +19,18 @@ type metrics struct {
 
 func newMetrics(r prometheus.Registerer) *metrics {
 	m := &metrics{
-		requests: prometheus.NewCounterVec(prometheus.CounterOpts{Name: "gyr_proxy_requests_total",
-			Help: "Public requests by method and the code of their Status (grpc: answered with a gRPC error)."}, []string{"method", "code"}),
-		seconds: prometheus.NewHistogramVec(prometheus.HistogramOpts{Name: "gyr_proxy_request_seconds",
-			Help: "Time of public requests.", Buckets: prometheus.ExponentialBuckets(0.0005, 2, 17)}, []string{"method"}),
-		reruns: prometheus.NewCounterVec(prometheus.CounterOpts{Name: "gyr_proxy_reruns_total",
-			Help: "Reads and writes that were sent again, by what was wrong."}, []string{"kind", "code"}),
+		requests: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "gyr_proxy_requests_total",
+			Help: "Public requests by method and the code of their Status (grpc: answered with a gRPC error).",
+		}, []string{"method", "code"}),
+		seconds: prometheus.NewHistogramVec(prometheus.HistogramOpts{
+			Name: "gyr_proxy_request_seconds",
+			Help: "Time of public requests.", Buckets: prometheus.ExponentialBuckets(0.0005, 2, 17),
+		}, []string{"method"}),
+		reruns: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "gyr_proxy_reruns_total",
+			Help: "Reads and writes that were sent again, by what was wrong.",
+		}, []string{"kind", "code"}),
 		barriers: prometheus.NewCounter(prometheus.CounterOpts{Name: "gyr_proxy_barriers_total", Help: "Barriers asked of log owners."}),
 	}
 	if r != nil {

@@ -91,8 +91,12 @@ func (p *Proxy) Run(ctx context.Context) error {
 	p.reads.start(barriers)
 	defer p.reads.wait()
 	defer stop()
-	g.Go(func() error { return p.keepLease(inner) })
-	g.Go(func() error { return p.serve(inner, listener) })
+	leased, release := context.WithCancel(barriers) // the lease, too, outlives the running requests
+	g.Go(func() error { return p.keepLease(leased) })
+	g.Go(func() error {
+		defer release()
+		return p.serve(inner, listener)
+	})
 	if err := g.Wait(); err != nil && ctx.Err() == nil {
 		return fmt.Errorf("proxy: %w", err)
 	}

@@ -120,7 +120,8 @@ func TestSearch(t *testing.T) {
 		t.Fatalf("an empty answer: %v", resp.Results)
 	}
 	byID := &milvuspb.SearchRequest{CollectionName: "c", SearchParams: kv("topk", "2"), SearchInput: &milvuspb.SearchRequest_Ids{
-		Ids: &schemapb.IDs{IdField: &schemapb.IDs_IntId{IntId: &schemapb.LongArray{Data: []int64{30, 5}}}}}}
+		Ids: &schemapb.IDs{IdField: &schemapb.IDs_IntId{IntId: &schemapb.LongArray{Data: []int64{30, 5}}}},
+	}}
 	resp, err = w.client().Search(testContext(t), byID)
 	if ok(t, resp, err); !reflect.DeepEqual(resp.Results.Ids.GetIntId().Data, []int64{30, 29, 5, 4}) {
 		t.Fatalf("search by keys: %v", resp.Results.Ids)
@@ -285,8 +286,10 @@ func TestHybridSearch(t *testing.T) {
 	w := newWorld(t)
 	makeCollection(t, w, "c", 2)
 	insertRows(t, w, "c", upTo(20)...)
-	req := &milvuspb.HybridSearchRequest{CollectionName: "c", OutputFields: []string{"id", "n"}, RankParams: kv("strategy", "rrf", "params", `{"k": 10}`, "limit", "3"),
-		Requests: []*milvuspb.SearchRequest{searchReq(t, kv("topk", "5"), []float32{3, 0}), searchReq(t, kv("topk", "5"), []float32{4, 0})}}
+	req := &milvuspb.HybridSearchRequest{
+		CollectionName: "c", OutputFields: []string{"id", "n"}, RankParams: kv("strategy", "rrf", "params", `{"k": 10}`, "limit", "3"),
+		Requests: []*milvuspb.SearchRequest{searchReq(t, kv("topk", "5"), []float32{3, 0}), searchReq(t, kv("topk", "5"), []float32{4, 0})},
+	}
 	resp, err := w.client().HybridSearch(testContext(t), req)
 	ok(t, resp, err)
 	if got := resp.Results.Ids.GetIntId().Data; len(got) != 3 || got[0] != 3 || got[1] != 4 || len(resp.Results.FieldsData) != 2 {

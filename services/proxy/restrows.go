@@ -248,7 +248,8 @@ func publicTemplate(v plan.Value) *schemapb.TemplateValue {
 		raw.Data = append(raw.Data, []byte(templateJSON(one)))
 	}
 	return &schemapb.TemplateValue{Val: &schemapb.TemplateValue_ArrayVal{ArrayVal: &schemapb.TemplateArrayValue{
-		Data: &schemapb.TemplateArrayValue_JsonData{JsonData: raw}}}}
+		Data: &schemapb.TemplateArrayValue_JsonData{JsonData: raw},
+	}}}
 }
 
 func templateJSON(v plan.Value) string {

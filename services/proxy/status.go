@@ -8,11 +8,8 @@ import (
 	"github.com/gyr-db/gyr/pkg/errs"
 )
 
-// Codes of the public API that only the proxy uses.
-const (
-	codeRecovering    errs.Code = 106 // a collection whose nodes are being replaced
-	codeTooManyFailed errs.Code = 2
-)
+// codeRecovering: a collection whose nodes are being replaced. Only the proxy answers it.
+const codeRecovering errs.Code = 106
 
 // success is the Status of a request that went well: everything zero, the reason too.
 func success() *commonpb.Status { return &commonpb.Status{} }

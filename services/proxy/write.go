@@ -28,8 +28,8 @@ type rowWrite struct {
 	schemaTS   uint64 // what the client believes to be the schema's age; 0: it does not say
 	collection int64  // the one that the members below belong to
 	keys       schema.Keys
-	replaced   schema.Keys    // upsert: the keys to kill, by row
-	partial    bool           // upsert: fields that are not sent keep their values
+	replaced   schema.Keys // upsert: the keys to kill, by row
+	partial    bool        // upsert: fields that are not sent keep their values
 	ops        []*schemapb.FieldPartialUpdateOp
 	readTS     map[int]uint64 // partial: the timestamp, by log, at which the kept values were read
 	sent       *shardWrites

@@ -143,8 +143,10 @@ func TestPartialUpsert(t *testing.T) {
 	makeCollection(t, w, "c", 2)
 	insertRows(t, w, "c", 1, 2)
 	w.failNext("Write", errs.New(errs.WriteConflict, "x"))
-	res, err := w.client().Upsert(testContext(t), &milvuspb.UpsertRequest{CollectionName: "c", NumRows: 1, PartialUpdate: true,
-		FieldsData: []*schemapb.FieldData{longs("id", nil, 2), longs("n", nil, 77)}})
+	res, err := w.client().Upsert(testContext(t), &milvuspb.UpsertRequest{
+		CollectionName: "c", NumRows: 1, PartialUpdate: true,
+		FieldsData: []*schemapb.FieldData{longs("id", nil, 2), longs("n", nil, 77)},
+	})
 	ok(t, res, err)
 	last := w.writes[len(w.writes)-1]
 	if last.Kind != pb.WriteKind_UPSERT || last.ReadTs == 0 {
@@ -154,8 +156,10 @@ func TestPartialUpsert(t *testing.T) {
 	if !reflect.DeepEqual(b.Column(101).Vectors, []float32{2, 0}) || b.Column(102).Ints[0] != 77 {
 		t.Fatalf("vector %v, n %v", b.Column(101).Vectors, b.Column(102).Ints)
 	}
-	res, err = w.client().Upsert(testContext(t), &milvuspb.UpsertRequest{CollectionName: "c", NumRows: 1, PartialUpdate: true,
-		FieldsData: []*schemapb.FieldData{longs("id", nil, 99), longs("n", nil, 77)}})
+	res, err = w.client().Upsert(testContext(t), &milvuspb.UpsertRequest{
+		CollectionName: "c", NumRows: 1, PartialUpdate: true,
+		FieldsData: []*schemapb.FieldData{longs("id", nil, 99), longs("n", nil, 77)},
+	})
 	wantStatus(t, res.GetStatus(), err, 1100, commonpb.ErrorCode_IllegalArgument, "fieldSchema(vec) has no corresponding fieldData pass in: invalid parameter")
 }
 

@@ -20,10 +20,14 @@ func main() {
 		Defaults: process.ServesAPI,
 		Build: func(_ context.Context, env *process.Env) (*process.Services, error) {
 			cfg.Advertise, cfg.MetricsAddr = env.Addr, env.MetricsAddr
-			p := proxy.New(cfg, proxy.Deps{Listener: env.Public, Meta: env.Meta, Cache: env.Cache, Peers: env.Peers,
-				Logger: env.Logger, Registerer: env.Registry})
-			return &process.Services{Parts: []lifecycle.Part{{Name: "proxy", Run: p.Run, Ready: p.Ready}},
-				RegisterInternal: func(s *grpc.Server) { pb.RegisterProxyServer(s, p.Internal()) }}, nil
+			p := proxy.New(cfg, proxy.Deps{
+				Listener: env.Public, Meta: env.Meta, Cache: env.Cache, Peers: env.Peers,
+				Logger: env.Logger, Registerer: env.Registry,
+			})
+			return &process.Services{
+				Parts:            []lifecycle.Part{{Name: "proxy", Run: p.Run, Ready: p.Ready}},
+				RegisterInternal: func(s *grpc.Server) { pb.RegisterProxyServer(s, p.Internal()) },
+			}, nil
 		},
 	}))
 }
