@@ -19,10 +19,7 @@ const intentPrefix = "intent/"
 const keepCompactions = 24 * time.Hour
 
 // collector removes objects that nothing names.
-type collector struct {
-	t    *term
-	last time.Time
-}
+type collector struct{ t *term }
 
 func newCollector(t *term) *collector { return &collector{t: t} }
 
