@@ -2,14 +2,13 @@ package kafka
 
 import (
 	"fmt"
+	"log/slog"
 	"net"
 	"net/url"
 	"regexp"
 	"strconv"
 	"strings"
 	"time"
-
-	"log/slog"
 )
 
 // Config says where the brokers are, and how topics are made.

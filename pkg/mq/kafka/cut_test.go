@@ -61,7 +61,8 @@ func TestConnectionsCut(t *testing.T) {
 	var mu sync.Mutex // guards r
 	transport := l.(*log).client.Transport.(*kafkago.Transport)
 	transport.CloseIdleConnections()
-	cutting := &kafkago.Transport{ClientID: "cut", MetadataTTL: 200 * time.Millisecond, MetadataTopics: transport.MetadataTopics, Context: q.ctx,
+	cutting := &kafkago.Transport{
+		ClientID: "cut", MetadataTTL: 200 * time.Millisecond, MetadataTopics: transport.MetadataTopics, Context: q.ctx,
 		Dial: func(ctx context.Context, network, addr string) (net.Conn, error) {
 			conn, err := (&net.Dialer{}).DialContext(ctx, network, addr)
 			if err != nil {
@@ -70,7 +71,8 @@ func TestConnectionsCut(t *testing.T) {
 			mu.Lock()
 			defer mu.Unlock()
 			return &cutConn{Conn: conn, left: 3000 + r.IntN(15000)}, nil
-		}}
+		},
+	}
 	l.(*log).client.Transport = cutting
 	const n = 150
 	acked := map[mq.Position]string{}

@@ -102,7 +102,7 @@ func (t *topic) verify(ctx context.Context, patience time.Duration) error {
 	}
 	for name, want := range t.settings(t.inSync(replicas)) {
 		got := found[name]
-		if got == want || atLeast[name] && number(got) >= number(want) {
+		if got == want || mayBeGreater(name) && number(got) >= number(want) {
 			continue
 		}
 		return fmt.Errorf("topic %s has the setting %s=%s, which must be %s: entries could be lost; set it with kafka-configs --alter and start again", t.name, name, got, want)
@@ -110,8 +110,10 @@ func (t *topic) verify(ctx context.Context, patience time.Duration) error {
 	return nil
 }
 
-// atLeast are settings that may be greater than asked for.
-var atLeast = map[string]bool{"max.message.bytes": true, "min.insync.replicas": true}
+// mayBeGreater says that a setting is a lower bound.
+func mayBeGreater(name string) bool {
+	return name == "max.message.bytes" || name == "min.insync.replicas"
+}
 
 func number(s string) int {
 	n, err := strconv.Atoi(s)

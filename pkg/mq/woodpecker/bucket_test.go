@@ -53,8 +53,10 @@ func TestBucketConformanceReal(t *testing.T) {
 		return otherwise
 	}
 	open := func(t *testing.T, prefix string) objstore.Store {
-		store, err := s3.Open(t.Context(), s3.Config{Bucket: "gyr-mqtest", Prefix: prefix, Endpoint: endpoint, PathStyle: true, Create: true,
-			AccessKey: env("GYR_STORAGE_ACCESS_KEY", "testkey"), SecretKey: env("GYR_STORAGE_SECRET_KEY", "testsecret123")})
+		store, err := s3.Open(t.Context(), s3.Config{
+			Bucket: "gyr-mqtest", Prefix: prefix, Endpoint: endpoint, PathStyle: true, Create: true,
+			AccessKey: env("GYR_STORAGE_ACCESS_KEY", "testkey"), SecretKey: env("GYR_STORAGE_SECRET_KEY", "testsecret123"),
+		})
 		if err != nil {
 			t.Fatal(err)
 		}
