@@ -108,8 +108,10 @@ func (p *parser) parse() (plan.Node, error) {
 	if n, ok := t.asPredicate(); ok {
 		return n, nil
 	}
-	return nil, &refusal{bare: true,
-		cause: "predicate is not a boolean expression: " + p.source(t) + ", data type: " + t.typ().String()}
+	return nil, &refusal{
+		bare:  true,
+		cause: "predicate is not a boolean expression: " + p.source(t) + ", data type: " + t.typ().String(),
+	}
 }
 
 func (p *parser) peek() kind { return p.toks[p.pos].kind }

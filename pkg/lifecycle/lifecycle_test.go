@@ -25,7 +25,8 @@ func (t *trace) add(s string) {
 
 func part(tr *trace, name string, fail <-chan error) Part {
 	ready := make(chan struct{})
-	return Part{Name: name,
+	return Part{
+		Name: name,
 		Run: func(ctx context.Context) error {
 			tr.add("start " + name)
 			close(ready)
@@ -44,7 +45,8 @@ func part(tr *trace, name string, fail <-chan error) Part {
 			case <-ctx.Done():
 				return ctx.Err()
 			}
-		}}
+		},
+	}
 }
 
 func TestOrder(t *testing.T) {
@@ -78,8 +80,10 @@ func TestAFailureStopsAll(t *testing.T) {
 
 func TestFailureBeforeReady(t *testing.T) {
 	g := Group{Logger: slog.New(slog.NewTextHandler(io.Discard, nil))}
-	g.Add(Part{Name: "x", Run: func(context.Context) error { return errors.New("port taken") },
-		Ready: func(ctx context.Context) error { <-ctx.Done(); return ctx.Err() }})
+	g.Add(Part{
+		Name: "x", Run: func(context.Context) error { return errors.New("port taken") },
+		Ready: func(ctx context.Context) error { <-ctx.Done(); return ctx.Err() },
+	})
 	if err := g.Run(context.Background(), nil); err == nil || !strings.Contains(err.Error(), "port taken") {
 		t.Fatal(err)
 	}

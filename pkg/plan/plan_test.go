@@ -119,7 +119,8 @@ func TestNegationExcludesUnknown(t *testing.T) {
 
 func TestBigIntegersKeepTheirLastDigit(t *testing.T) {
 	b := &batch{n: 3, cols: map[int64]*schema.Column{1: {Type: schema.JSON, N: 3, Bytes: [][]byte{
-		[]byte(`{"a":9007199254740993}`), []byte(`{"a":9007199254740992}`), []byte(`{"a":9007199254740992.0}`)}}}}
+		[]byte(`{"a":9007199254740993}`), []byte(`{"a":9007199254740992}`), []byte(`{"a":9007199254740992.0}`),
+	}}}}
 	o := Operand{Field: 1, Type: schema.JSON, Path: []string{"a"}}
 	for want, v := range map[string]int64{"[0]": 9007199254740993, "[1 2]": 9007199254740992} {
 		p, err := New(&Compare{Operand: o, Op: EQ, Value: IntValue(v)})
@@ -184,7 +185,8 @@ func (failing) Column(int64) (*schema.Column, error) { return nil, errRead }
 // A column that has grown since Rows was asked does no harm.
 func TestLongerColumns(t *testing.T) {
 	b := &batch{n: 3, cols: map[int64]*schema.Column{
-		1: {Type: schema.Int64, N: 5, Ints: []int64{1, 2, 3, 1, 1}, Valid: []bool{true, true, true, true, true}}}}
+		1: {Type: schema.Int64, N: 5, Ints: []int64{1, 2, 3, 1, 1}, Valid: []bool{true, true, true, true, true}},
+	}}
 	p, err := New(&Compare{Operand: Operand{Field: 1, Type: schema.Int64}, Op: NE, Value: IntValue(2)})
 	if err != nil {
 		t.Fatal(err)
@@ -253,12 +255,32 @@ func TestPatterns(t *testing.T) {
 		pattern, text string
 		want          bool
 	}{
-		{"abc", "abc", true}, {"abc", "abcd", false}, {"", "", true}, {"", "a", false},
-		{"ab%", "ab", true}, {"%ab", "xab", true}, {"%ab%", "xabx", true}, {"%ab%", "xaxb", false},
-		{"a%b%c", "a-b-b-c", true}, {"ab%ba", "aba", false}, {"a_c", "abc", true}, {"a_c", "ac", false},
-		{"_", "é", true}, {"__", "é", false}, {"%_", "", false}, {"_%", "ab", true}, {"%a_c%", "xxabcx", true},
-		{`\%`, "%", true}, {`\%`, "a", false}, {`a\_b`, "a_b", true}, {`a\_b`, "axb", false}, {`a\\%`, `a\x`, true},
-		{`a\b`, `a\b`, true}, {`a\`, `a\`, true}, {"%%", "", true}, {"100\\%%", "100% sure", true},
+		{"abc", "abc", true},
+		{"abc", "abcd", false},
+		{"", "", true},
+		{"", "a", false},
+		{"ab%", "ab", true},
+		{"%ab", "xab", true},
+		{"%ab%", "xabx", true},
+		{"%ab%", "xaxb", false},
+		{"a%b%c", "a-b-b-c", true},
+		{"ab%ba", "aba", false},
+		{"a_c", "abc", true},
+		{"a_c", "ac", false},
+		{"_", "é", true},
+		{"__", "é", false},
+		{"%_", "", false},
+		{"_%", "ab", true},
+		{"%a_c%", "xxabcx", true},
+		{`\%`, "%", true},
+		{`\%`, "a", false},
+		{`a\_b`, "a_b", true},
+		{`a\_b`, "axb", false},
+		{`a\\%`, `a\x`, true},
+		{`a\b`, `a\b`, true},
+		{`a\`, `a\`, true},
+		{"%%", "", true},
+		{"100\\%%", "100% sure", true},
 	} {
 		if got := newPattern(c.pattern).match(c.text); got != c.want {
 			t.Errorf("%q like %q: %v", c.text, c.pattern, got)

@@ -48,15 +48,25 @@ type fieldSpec struct {
 
 func fieldSpecs() []fieldSpec {
 	return []fieldSpec{
-		{fBool, schema.Bool, 0, false}, {fBoolNull, schema.Bool, 0, true},
-		{fInt8, schema.Int8, 0, false}, {fInt64, schema.Int64, 0, false}, {fInt64Null, schema.Int64, 0, true},
-		{fFloat, schema.Float, 0, false}, {fFloatNull, schema.Float, 0, true},
-		{fDouble, schema.Double, 0, false}, {fDoubleNull, schema.Double, 0, true},
-		{fText, schema.VarChar, 0, false}, {fTextNull, schema.VarChar, 0, true},
-		{fJSON, schema.JSON, 0, false}, {fJSONNull, schema.JSON, 0, true},
-		{fInts, schema.Array, schema.Int64, false}, {fIntsNull, schema.Array, schema.Int32, true},
-		{fTexts, schema.Array, schema.VarChar, true}, {fFloats, schema.Array, schema.Float, false},
-		{fBools, schema.Array, schema.Bool, false}, {fDoubles, schema.Array, schema.Double, false},
+		{fBool, schema.Bool, 0, false},
+		{fBoolNull, schema.Bool, 0, true},
+		{fInt8, schema.Int8, 0, false},
+		{fInt64, schema.Int64, 0, false},
+		{fInt64Null, schema.Int64, 0, true},
+		{fFloat, schema.Float, 0, false},
+		{fFloatNull, schema.Float, 0, true},
+		{fDouble, schema.Double, 0, false},
+		{fDoubleNull, schema.Double, 0, true},
+		{fText, schema.VarChar, 0, false},
+		{fTextNull, schema.VarChar, 0, true},
+		{fJSON, schema.JSON, 0, false},
+		{fJSONNull, schema.JSON, 0, true},
+		{fInts, schema.Array, schema.Int64, false},
+		{fIntsNull, schema.Array, schema.Int32, true},
+		{fTexts, schema.Array, schema.VarChar, true},
+		{fFloats, schema.Array, schema.Float, false},
+		{fBools, schema.Array, schema.Bool, false},
+		{fDoubles, schema.Array, schema.Double, false},
 	}
 }
 
@@ -278,8 +288,10 @@ func (g gen) leaf() Node {
 	case 8:
 		o := g.operand(scalar)
 		for {
-			r := &Range{Operand: o, Lo: g.value(o.ValueType(), 0), Hi: g.value(o.ValueType(), 0),
-				LoInc: g.IntN(2) == 0, HiInc: g.IntN(2) == 0}
+			r := &Range{
+				Operand: o, Lo: g.value(o.ValueType(), 0), Hi: g.value(o.ValueType(), 0),
+				LoInc: g.IntN(2) == 0, HiInc: g.IntN(2) == 0,
+			}
 			if _, err := New(r); err == nil {
 				return r
 			}

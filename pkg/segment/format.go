@@ -305,13 +305,3 @@ func (d *reader) varint() int64 {
 	d.src = d.src[n:]
 	return v
 }
-
-func (d *reader) take(n uint64) []byte {
-	if n > uint64(len(d.src)) {
-		d.fail()
-		return nil
-	}
-	v := d.src[:n:n]
-	d.src = d.src[n:]
-	return v
-}

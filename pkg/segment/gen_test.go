@@ -55,8 +55,10 @@ func lateSchema(pk schema.Type) *schema.Schema {
 	s := testSchema(pk)
 	s.Version = 2
 	s.Fields = append(s.Fields,
-		schema.Field{ID: fLate, Name: "late", Type: schema.Int32, Nullable: true,
-			Default: &schema.Column{Type: schema.Int32, N: 1, Ints: []int64{7}}},
+		schema.Field{
+			ID: fLate, Name: "late", Type: schema.Int32, Nullable: true,
+			Default: &schema.Column{Type: schema.Int32, N: 1, Ints: []int64{7}},
+		},
 		schema.Field{ID: fLateNull, Name: "late_null", Type: schema.VarChar, Nullable: true, MaxLength: 16})
 	return s
 }
@@ -89,7 +91,7 @@ func randomRow(r *rand.Rand, s *schema.Schema, b *schema.Batch, key int) {
 func randomValue(r *rand.Rand, f *schema.Field, key int) *schema.Column {
 	c := schema.NewColumn(f)
 	c.N = 1
-	text := func() string { return fmt.Sprintf("w%d %x", r.IntN(40), r.Uint64()>>(r.IntN(60))) }
+	text := func() string { return fmt.Sprintf("w%d %x", r.IntN(40), r.Uint64()>>r.IntN(60)) }
 	switch f.Type {
 	case schema.Bool:
 		c.Bools = []bool{r.IntN(2) == 0}

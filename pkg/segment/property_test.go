@@ -354,8 +354,10 @@ func (h *history) mergeHalves(t *testing.T, horizon uint64) *Sealed {
 		seg.ApplyDeletes(h.deletes, 0)
 		sources = append(sources, seg)
 	}
-	info, mapping, err := Merge(ctx, store, MergeConfig{Dir: "merged", Schema: h.schema, Sources: sources,
-		Drop: func(_, dead uint64) bool { return dead != 0 && dead <= horizon }})
+	info, mapping, err := Merge(ctx, store, MergeConfig{
+		Dir: "merged", Schema: h.schema, Sources: sources,
+		Drop: func(_, dead uint64) bool { return dead != 0 && dead <= horizon },
+	})
 	if err != nil {
 		t.Fatal(err)
 	}

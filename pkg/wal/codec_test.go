@@ -9,8 +9,10 @@ import (
 
 func sample() []Record {
 	return []Record{
-		{Epoch: 7, Seq: 40, Kind: Insert, TS: 1 << 60, Collection: 446, Shard: 3, SchemaVersion: 2, RequestID: [16]byte{1, 15: 9},
-			Parts: []Part{{Partition: 5, Rows: []byte("rows")}, {Partition: 6, Rows: bytes.Repeat([]byte{7}, 300)}}},
+		{
+			Epoch: 7, Seq: 40, Kind: Insert, TS: 1 << 60, Collection: 446, Shard: 3, SchemaVersion: 2, RequestID: [16]byte{1, 15: 9},
+			Parts: []Part{{Partition: 5, Rows: []byte("rows")}, {Partition: 6, Rows: bytes.Repeat([]byte{7}, 300)}},
+		},
 		{Epoch: 7, Seq: 41, Kind: Delete, TS: 1<<60 + 1, Collection: 446, Keys: []byte("keys"), Partition: 5, ReadTS: 99},
 		{Epoch: 7, Seq: 42, Kind: Upsert, TS: 1<<60 + 2, Collection: 1, Parts: []Part{{Partition: 1, Rows: []byte{0}}}, Keys: []byte{1}},
 		{Epoch: 7, Seq: 43, Kind: Seal, TS: 1<<60 + 3, Collection: 446, Shard: 3, Seal: []SealedSegment{{5, 1000}, {6, 1001}}},

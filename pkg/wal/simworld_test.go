@@ -162,8 +162,10 @@ type simBarrier struct {
 }
 
 func newWorld(seed uint64, lax laxWriter) *world {
-	w := &world{dice: newDice(seed), log: &simLog{changed: make(chan struct{})}, lax: lax,
-		writers: map[int]*Writer{}, cancels: map[int]context.CancelFunc{}}
+	w := &world{
+		dice: newDice(seed), log: &simLog{changed: make(chan struct{})}, lax: lax,
+		writers: map[int]*Writer{}, cancels: map[int]context.CancelFunc{},
+	}
 	w.oracles = []*simOracle{{next: 1 << 40, bound: 1<<40 + 500, epoch: 1}}
 	w.meta.oracleEpoch = 1
 	return w
@@ -269,8 +271,10 @@ func (w *world) failOver() {
 // node takes the log whenever nobody has it.
 func (w *world) node(ctx context.Context, id int) {
 	for ctx.Err() == nil {
-		cfg := Config{lax: w.lax, RetryMin: time.Millisecond, RetryMax: 50 * time.Millisecond, AppendTimeout: 300 * time.Millisecond,
-			ConfirmTimeout: 5 * time.Second, MaxGroupRecords: 8}
+		cfg := Config{
+			lax: w.lax, RetryMin: time.Millisecond, RetryMax: 50 * time.Millisecond, AppendTimeout: 300 * time.Millisecond,
+			ConfirmTimeout: 5 * time.Second, MaxGroupRecords: 8,
+		}
 		granted := false
 		_ = w.step(ctx, time.Millisecond, 100*time.Millisecond, func() { cfg.Epoch, granted = w.meta.acquire(id) })
 		if !granted {

@@ -93,9 +93,11 @@ func start(t *testing.T, log *tap, cfg Config) *fixture {
 }
 
 func (f *fixture) deps() Deps {
-	return Deps{Log: f.log, Oracle: f.oracle, Logger: slog.New(slog.DiscardHandler),
+	return Deps{
+		Log: f.log, Oracle: f.oracle, Logger: slog.New(slog.DiscardHandler),
 		Confirm: func(context.Context) error { return nil },
-		Apply:   func(_ Start, e Accepted) error { f.applied = append(f.applied, e); return nil }}
+		Apply:   func(_ Start, e Accepted) error { f.applied = append(f.applied, e); return nil },
+	}
 }
 
 func insert(id int64) Request {

@@ -105,8 +105,10 @@ func (b *board) give(ctx context.Context, id int64, node catalog.NodeID) (*catal
 		return nil, err
 	}
 	b.mu.Lock()
-	b.leases[id] = lease{attempt: task.Attempt, until: b.t.c.now().Add(b.t.c.cfg.Tasks.Lease),
-		seen: b.t.c.deps.Cache.Node(catalog.RoleIndexNode, node) != nil}
+	b.leases[id] = lease{
+		attempt: task.Attempt, until: b.t.c.now().Add(b.t.c.cfg.Tasks.Lease),
+		seen: b.t.c.deps.Cache.Node(catalog.RoleIndexNode, node) != nil,
+	}
 	b.mu.Unlock()
 	b.t.log.Debug("coordinator: task given out", "task", id, "kind", task.Kind, "attempt", task.Attempt, "node", node)
 	return task, b.t.c.deps.Cache.WaitRevision(ctx, rev)

@@ -22,11 +22,15 @@ func TestJudge(t *testing.T) {
 	cfg := DefaultConfig().GC
 	n := named{
 		Intents: []string{"segments/up", "deltas/1/5"},
-		Tasks: []*catalog.Task{{ID: 3, Attempt: 2, Dir: "indexes/7/3-2", Sources: []catalog.Segment{{ID: 9, Dir: "segments/source"}}, Deltas: []catalog.Delta{{Path: "deltas/1/4"}}},
-			{ID: 4, Attempt: 1, Dir: "segments/built", Built: &catalog.Segment{ID: 10, Dir: "segments/built", Indexes: []catalog.SegmentIndex{{Path: "indexes/built"}}}}},
+		Tasks: []*catalog.Task{
+			{ID: 3, Attempt: 2, Dir: "indexes/7/3-2", Sources: []catalog.Segment{{ID: 9, Dir: "segments/source"}}, Deltas: []catalog.Delta{{Path: "deltas/1/4"}}},
+			{ID: 4, Attempt: 1, Dir: "segments/built", Built: &catalog.Segment{ID: 10, Dir: "segments/built", Indexes: []catalog.SegmentIndex{{Path: "indexes/built"}}}},
+		},
 		Views: []*catalog.View{{Collection: 7, Segments: map[int64][]int64{50: {1}}}},
-		Shards: []*catalog.Shard{{Collection: 7, Segments: []catalog.Segment{{ID: 1, Dir: "segments/live", Indexes: []catalog.SegmentIndex{{Path: "indexes/7/1/index"}}}},
-			Deltas: []catalog.Delta{{Path: "deltas/1/3"}}}},
+		Shards: []*catalog.Shard{{
+			Collection: 7, Segments: []catalog.Segment{{ID: 1, Dir: "segments/live", Indexes: []catalog.SegmentIndex{{Path: "indexes/7/1/index"}}}},
+			Deltas: []catalog.Delta{{Path: "deltas/1/3"}},
+		}},
 		Retired: []*retired{
 			{Collection: 7, Segment: catalog.Segment{ID: 50, Dir: "segments/viewed"}, AtMS: old.UnixMilli()},
 			{Collection: 8, Segment: catalog.Segment{ID: 50, Dir: "segments/other"}, AtMS: old.UnixMilli()},

@@ -250,9 +250,11 @@ func newFakePeers() *fakePeers {
 func (p *fakePeers) Proxy(addr string) (pb.ProxyClient, error) {
 	return &fakeProxy{peer: peer{p, addr}}, nil
 }
+
 func (p *fakePeers) DataNode(addr string) (pb.DataNodeClient, error) {
 	return &fakeDataNode{peer: peer{p, addr}}, nil
 }
+
 func (p *fakePeers) QueryNode(addr string) (pb.QueryNodeClient, error) {
 	return &fakeQueryNode{peer: peer{p, addr}}, nil
 }

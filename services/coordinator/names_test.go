@@ -80,8 +80,10 @@ func TestSetKVs(t *testing.T) {
 
 func TestSameDefinition(t *testing.T) {
 	base := func() *catalog.Collection {
-		return &catalog.Collection{Name: "a", Description: "d", Consistency: 2, ShardLogs: []int{0, 1}, Schema: vectorSchema(),
-			Properties: map[string]string{"p": "1"}}
+		return &catalog.Collection{
+			Name: "a", Description: "d", Consistency: 2, ShardLogs: []int{0, 1}, Schema: vectorSchema(),
+			Properties: map[string]string{"p": "1"},
+		}
 	}
 	one := base()
 	one.ShardLogs = []int{1, 0} // where shards lie is no part of the definition

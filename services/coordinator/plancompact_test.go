@@ -44,18 +44,30 @@ func TestPlanCompactions(t *testing.T) {
 		{name: "tiers are apart", shard: catalog.Shard{Segments: append(many(1, 5, 1, 10), many(6, 5, 1, 900)...)}},
 		{name: "the sum is bounded", shard: catalog.Shard{Segments: many(1, 8, 1, 3000)}, expect: "1-3"},
 		{name: "full ones rest", shard: catalog.Shard{Segments: many(1, 8, 1, 10_000)}},
-		{name: "busy ones are left alone", shard: catalog.Shard{Segments: many(1, 8, 1, 10)},
-			open: []*catalog.Task{{Kind: catalog.TaskCompact, Collection: 7, Sources: many(3, 1, 1, 10)}}},
-		{name: "so are those being indexed", shard: catalog.Shard{Segments: many(1, 8, 1, 10)},
-			open: []*catalog.Task{{Kind: catalog.TaskIndex, Collection: 7, Sources: many(3, 1, 1, 10), Index: &catalog.Index{ID: 1}}}},
-		{name: "open ones count", shard: catalog.Shard{Segments: many(1, 8, 1, 10)},
-			open: slices.Repeat([]*catalog.Task{{Kind: catalog.TaskCompact, Collection: 7, Sources: many(90, 1, 1, 10)}}, 4)},
-		{name: "many dead rows", shard: catalog.Shard{Checkpoint: 50, Segments: []catalog.Segment{seg(1, 1, 1000, 10), seg(2, 1, 1000, 40)},
-			Deltas: []catalog.Delta{{From: 10, To: 20, Count: 200, MaxTS: 90}, {From: 20, To: 30, Count: 150, MaxTS: 95}}}, expect: "1"},
-		{name: "few dead rows", shard: catalog.Shard{Checkpoint: 50, Segments: []catalog.Segment{seg(1, 1, 1000, 10)},
-			Deltas: []catalog.Delta{{From: 10, To: 20, Count: 200, MaxTS: 90}}}},
-		{name: "dead above the horizon", shard: catalog.Shard{Checkpoint: 50, Segments: []catalog.Segment{seg(1, 1, 1000, 10)},
-			Deltas: []catalog.Delta{{From: 10, To: 20, Count: 900, MaxTS: 101}}}},
+		{
+			name: "busy ones are left alone", shard: catalog.Shard{Segments: many(1, 8, 1, 10)},
+			open: []*catalog.Task{{Kind: catalog.TaskCompact, Collection: 7, Sources: many(3, 1, 1, 10)}},
+		},
+		{
+			name: "so are those being indexed", shard: catalog.Shard{Segments: many(1, 8, 1, 10)},
+			open: []*catalog.Task{{Kind: catalog.TaskIndex, Collection: 7, Sources: many(3, 1, 1, 10), Index: &catalog.Index{ID: 1}}},
+		},
+		{
+			name: "open ones count", shard: catalog.Shard{Segments: many(1, 8, 1, 10)},
+			open: slices.Repeat([]*catalog.Task{{Kind: catalog.TaskCompact, Collection: 7, Sources: many(90, 1, 1, 10)}}, 4),
+		},
+		{name: "many dead rows", shard: catalog.Shard{
+			Checkpoint: 50, Segments: []catalog.Segment{seg(1, 1, 1000, 10), seg(2, 1, 1000, 40)},
+			Deltas: []catalog.Delta{{From: 10, To: 20, Count: 200, MaxTS: 90}, {From: 20, To: 30, Count: 150, MaxTS: 95}},
+		}, expect: "1"},
+		{name: "few dead rows", shard: catalog.Shard{
+			Checkpoint: 50, Segments: []catalog.Segment{seg(1, 1, 1000, 10)},
+			Deltas: []catalog.Delta{{From: 10, To: 20, Count: 200, MaxTS: 90}},
+		}},
+		{name: "dead above the horizon", shard: catalog.Shard{
+			Checkpoint: 50, Segments: []catalog.Segment{seg(1, 1, 1000, 10)},
+			Deltas: []catalog.Delta{{From: 10, To: 20, Count: 900, MaxTS: 101}},
+		}},
 	}
 	for _, c := range cases {
 		c.shard.Collection = 7
@@ -105,8 +117,10 @@ func TestTooManyDeltas(t *testing.T) {
 
 func TestPlanManual(t *testing.T) {
 	coll := &catalog.Collection{ID: 7, State: catalog.Ready}
-	shard := &catalog.Shard{Checkpoint: 50, Segments: append(append(many(1, 3, 1, 4000), seg(4, 1, 20_000, 40)), seg(5, 2, 10, 50)),
-		Deltas: []catalog.Delta{{From: 30, To: 45, Count: 1}}}
+	shard := &catalog.Shard{
+		Checkpoint: 50, Segments: append(append(many(1, 3, 1, 4000), seg(4, 1, 20_000, 40)), seg(5, 2, 10, 50)),
+		Deltas: []catalog.Delta{{From: 30, To: 45, Count: 1}},
+	}
 	if got := printPlans(planManual(coll, shard, nil, compactConfig(), 100)); got != "1-2 3 4" {
 		t.Errorf("plans %q", got)
 	}
@@ -167,8 +181,10 @@ func TestTidyShard(t *testing.T) {
 	coll := &catalog.Collection{Partitions: []catalog.Partition{{ID: 1}, {ID: 2, State: catalog.Dropping}}, Indexes: []catalog.Index{{ID: 5}}}
 	one, two, three := seg(1, 1, 10, 20), seg(2, 2, 10, 30), seg(3, 3, 10, 5)
 	one.Indexes = []catalog.SegmentIndex{{IndexID: 5}, {IndexID: 6}}
-	shard := &catalog.Shard{Checkpoint: 40, Segments: []catalog.Segment{one, two, three},
-		Deltas: []catalog.Delta{{To: 10, MaxTS: 50}, {To: 20, MaxTS: 150}, {To: 30, MaxTS: 60}}}
+	shard := &catalog.Shard{
+		Checkpoint: 40, Segments: []catalog.Segment{one, two, three},
+		Deltas: []catalog.Delta{{To: 10, MaxTS: 50}, {To: 20, MaxTS: 150}, {To: 30, MaxTS: 60}},
+	}
 	tidy, gone, changed := tidyShard(coll, shard, 100)
 	if !changed || len(gone) != 1 || gone[0].ID != 3 || len(tidy.Segments) != 2 || len(tidy.Segments[0].Indexes) != 1 {
 		t.Errorf("changed %v, gone %+v, segments %+v", changed, gone, tidy.Segments)

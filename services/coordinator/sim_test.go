@@ -87,8 +87,10 @@ func simulate(t *testing.T, seed uint64) {
 		cfg := DefaultConfig()
 		cfg.Node = catalog.Node{ID: int64(i + 1), Addr: fmt.Sprint("c", i+1)}
 		cfg.Logs, cfg.QueueURL = 2, "mem:"
-		c, err := New(cfg, Deps{Meta: p.meta, Cache: cache, Objects: objmem.New(), Peers: peers, Queue: queue,
-			Logger: slog.New(slog.DiscardHandler), Now: func() time.Time { return time.Now().Add(time.Duration(p.clock.Load())) }})
+		c, err := New(cfg, Deps{
+			Meta: p.meta, Cache: cache, Objects: objmem.New(), Peers: peers, Queue: queue,
+			Logger: slog.New(slog.DiscardHandler), Now: func() time.Time { return time.Now().Add(time.Duration(p.clock.Load())) },
+		})
 		if err != nil {
 			t.Fatal(err)
 		}

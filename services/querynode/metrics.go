@@ -14,7 +14,8 @@ type metrics struct {
 func newMetrics(reg prometheus.Registerer, n *Node) *metrics {
 	m := &metrics{seconds: prometheus.NewHistogramVec(prometheus.HistogramOpts{
 		Name: "gyr_querynode_request_seconds", Help: "Time to answer a request, by kind.",
-		Buckets: prometheus.ExponentialBuckets(0.00025, 2, 18)}, []string{"kind"})}
+		Buckets: prometheus.ExponentialBuckets(0.00025, 2, 18),
+	}, []string{"kind"})}
 	gauge := func(name, help string, value func(s Status) float64) prometheus.Collector {
 		return prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: name, Help: help}, func() float64 { return value(n.Status()) })
 	}

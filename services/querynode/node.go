@@ -151,8 +151,10 @@ func (n *Node) Run(ctx context.Context) error {
 // stayRegistered keeps the node's key under a lease. After a loss the node registers again with the same id: what
 // it holds is still true, and the coordinator decides anew what it shall serve.
 func (n *Node) stayRegistered(ctx context.Context) error {
-	self := catalog.Node{ID: n.id, Role: catalog.RoleQueryNode, Addr: n.cfg.Addr, Metrics: n.cfg.Metrics,
-		Version: n.cfg.Version, Started: time.Now().UnixMilli()}
+	self := catalog.Node{
+		ID: n.id, Role: catalog.RoleQueryNode, Addr: n.cfg.Addr, Metrics: n.cfg.Metrics,
+		Version: n.cfg.Version, Started: time.Now().UnixMilli(),
+	}
 	for {
 		err := catalog.Register(ctx, n.deps.Meta, n.cfg.LeaseTTL, self)
 		if ctx.Err() != nil {

@@ -187,8 +187,10 @@ func (w *world) seal() {
 		dir := fmt.Sprintf("segments/%d", w.segments)
 		info, err := segment.Write(w.ctx, w.objects, dir, &testSchema, rows)
 		w.must(err)
-		w.manifest.Segments = append(w.manifest.Segments, catalog.Segment{ID: w.segments, Partition: 1, Rows: info.Rows, MinTS: info.MinTS, MaxTS: info.MaxTS,
-			AppliedThrough: w.sealedAt, Dir: dir, Schema: 1})
+		w.manifest.Segments = append(w.manifest.Segments, catalog.Segment{
+			ID: w.segments, Partition: 1, Rows: info.Rows, MinTS: info.MinTS, MaxTS: info.MaxTS,
+			AppliedThrough: w.sealedAt, Dir: dir, Schema: 1,
+		})
 	}
 	if len(del.TS) > 0 {
 		path := fmt.Sprintf("deltas/%d", w.segments)
@@ -270,8 +272,10 @@ func (w *world) checkSearch(view, position, readTS uint64, want map[int64]int64)
 	w.t.Helper()
 	query := segment.Rows{Batch: rowsOf([]int64{0}, []int64{int64(readTS / 2)})}.Batch.Columns[2]
 	raw := (&schema.Batch{N: 1, Columns: []*schema.Column{query}}).Encode(nil)
-	r, err := w.node.Search(w.ctx, &pb.SearchRequest{Scope: w.scope(view, position, readTS),
-		Searches: []*pb.SubSearch{{Field: vecField, Nq: 1, K: 5, Metric: "L2", Vectors: raw[len(raw)-4*dim:]}}})
+	r, err := w.node.Search(w.ctx, &pb.SearchRequest{
+		Scope:    w.scope(view, position, readTS),
+		Searches: []*pb.SubSearch{{Field: vecField, Nq: 1, K: 5, Metric: "L2", Vectors: raw[len(raw)-4*dim:]}},
+	})
 	w.must(err)
 	hits := r.Results[0]
 	keys, err := schema.DecodeKeys(hits.Keys)
@@ -279,8 +283,10 @@ func (w *world) checkSearch(view, position, readTS uint64, want map[int64]int64)
 	if n := min(5, len(want)); keys.Len() != n || int(hits.Counts[0]) != n {
 		w.t.Fatalf("view %d at %d: %d hits, want %d", view, readTS, keys.Len(), n)
 	}
-	f, err := w.node.Fetch(w.ctx, &pb.FetchRequest{Scope: w.scope(view, position, readTS), Segments: hits.Segments, Rows: hits.Rows, Shards: hits.Shards,
-		Fields: []int64{valueField}})
+	f, err := w.node.Fetch(w.ctx, &pb.FetchRequest{
+		Scope: w.scope(view, position, readTS), Segments: hits.Segments, Rows: hits.Rows, Shards: hits.Shards,
+		Fields: []int64{valueField},
+	})
 	w.must(err)
 	batch, err := schema.DecodeBatch(f.Rows)
 	w.must(err)

@@ -3,7 +3,6 @@ package querynode
 import (
 	"context"
 	"fmt"
-	"math"
 	"runtime/debug"
 	"strconv"
 	"time"
@@ -148,11 +147,3 @@ func floats(raw []byte) []float32 {
 
 // ascending tells whether a smaller score is the better one.
 func ascending(metric string) bool { return metric == "L2" }
-
-// worst is a score that every other one beats.
-func worst(metric string) float32 {
-	if ascending(metric) {
-		return float32(math.Inf(1))
-	}
-	return float32(math.Inf(-1))
-}

@@ -53,8 +53,10 @@ type sealedSegment struct {
 }
 
 func newShard(id shardID, log int, s *schema.Schema, from mq.Position) *shard {
-	return &shard{id: id, log: log, schema: s, gens: []*generation{{from: from, parts: map[int64]growingPart{}}},
-		byOrdinal: map[uint32]*segment.Growing{}, nextOrdinal: 1, sealed: map[int64]*sealedSegment{}}
+	return &shard{
+		id: id, log: log, schema: s, gens: []*generation{{from: from, parts: map[int64]growingPart{}}},
+		byOrdinal: map[uint32]*segment.Growing{}, nextOrdinal: 1, sealed: map[int64]*sealedSegment{},
+	}
 }
 
 // joined is the position from which on this node holds the shard's growing rows.

@@ -71,8 +71,10 @@ func (n *Node) tailerOf(ctx context.Context, number int) (*tailer, error) {
 		return other, log.Close()
 	}
 	work, cancel := context.WithCancel(n.ctx)
-	t = &tailer{number: number, mq: log, bytes: n.cfg.ReadBytes, log: n.log.With("log", number), cancel: cancel, done: make(chan struct{}),
-		members: map[shardID]*member{}, changed: make(chan struct{})}
+	t = &tailer{
+		number: number, mq: log, bytes: n.cfg.ReadBytes, log: n.log.With("log", number), cancel: cancel, done: make(chan struct{}),
+		members: map[shardID]*member{}, changed: make(chan struct{}),
+	}
 	n.logs[number] = t
 	go t.run(work)
 	return t, nil

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"sync"
 	"time"
 
 	pb "go.etcd.io/etcd/api/v3/etcdserverpb"
@@ -21,11 +20,10 @@ const retryRenewal = 50 * time.Millisecond
 // lease implements meta.Lease. A goroutine renews it four times per ttl. The deadline counts from before the last
 // successful renewal was sent, so it is over here before it is over at the server.
 type lease struct {
-	store  *Store
-	id     clientv3.LeaseID
-	lost   chan struct{}
-	stop   context.CancelFunc
-	revoke sync.Once
+	store *Store
+	id    clientv3.LeaseID
+	lost  chan struct{}
+	stop  context.CancelFunc
 }
 
 // Grant implements meta.Store. The ttl is rounded up to seconds; the server may make it longer. When ctx ends the

@@ -50,7 +50,7 @@ func TestVirtualTime(t *testing.T) {
 		if _, err := s.Get(t.Context(), "node/1"); err != nil {
 			t.Errorf("just before the ttl: %v", err)
 		}
-		time.Sleep(1)
+		time.Sleep(1 * time.Nanosecond)
 		synctest.Wait()
 		if _, err := s.Get(t.Context(), "node/1"); !errors.Is(err, meta.ErrNotFound) {
 			t.Errorf("after the ttl: %v", err)

@@ -74,7 +74,7 @@ func TestSeededRepeats(t *testing.T) {
 		}
 		return out
 	}
-	if run(1) != run(1) || run(1) == run(2) {
+	if first, again, other := run(1), run(1), run(2); first != again || first == other {
 		t.Error("the seed does not decide")
 	}
 }

@@ -48,7 +48,7 @@ func Store(ctx context.Context, rawURL string) (objstore.Store, error) {
 	case "s3":
 		return openS3(ctx, u)
 	}
-	return nil, fmt.Errorf("open storage %q: it must be file:///abs/dir or s3://bucket/prefix?...", rawURL)
+	return nil, fmt.Errorf("open storage %q: it must be file:///abs/dir or s3://bucket/prefix with options", rawURL)
 }
 
 func openFile(u *url.URL) (objstore.Store, error) {

@@ -32,7 +32,7 @@ func (c Config) validate(rows vector.Rows) error {
 	case !c.Metric.Valid():
 		return fmt.Errorf("unknown %s", c.Metric)
 	case c.M < MinM || c.M > MaxM:
-		return fmt.Errorf("M %d is not in [%d, %d]", c.M, MinM, MaxM)
+		return fmt.Errorf("parameter M is %d, not in [%d, %d]", c.M, MinM, MaxM)
 	case c.EfConstruction < 1:
 		return fmt.Errorf("efConstruction %d is not positive", c.EfConstruction)
 	case rows.Dim() < 1 || rows.Dim() > MaxDim:

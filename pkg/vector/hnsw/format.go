@@ -204,8 +204,7 @@ func (h *header) decodeTable(page []byte) error {
 
 // checkLengths compares the sections with the parameters.
 func (h *header) checkLengths() error {
-	var want header
-	want = *h
+	want := *h
 	want.table = nil
 	want.plan(0)
 	blocks := 0

@@ -55,7 +55,7 @@ func TestOutage(t *testing.T) {
 		t.Error("the lease is not lost")
 	}
 
-	srv = start(t, dir)
+	_ = start(t, dir) // the test's end closes it
 	ctx, cancel = context.WithTimeout(t.Context(), 10*time.Second)
 	defer cancel()
 	if kv, err := s.Get(ctx, "a"); err != nil || string(kv.Value) != "1" {

@@ -26,14 +26,18 @@ func main() {
 		Build: func(_ context.Context, env *process.Env) (*process.Services, error) {
 			cfg.Node = catalog.Node{ID: rand.Int64N(1<<53-1) + 1, Addr: env.Addr, Metrics: env.MetricsAddr, Version: version.String(), Started: time.Now().UnixMilli()}
 			cfg.QueueURL, cfg.Probe.Folders = env.Settings.MQ, env.Settings.LocalFolders()
-			c, err := coordinator.New(cfg, coordinator.Deps{Meta: env.Meta, Cache: env.Cache, Objects: env.Objects, Peers: env.Peers,
-				Queue: env.Queue, Logger: env.Logger, Registerer: env.Registry})
+			c, err := coordinator.New(cfg, coordinator.Deps{
+				Meta: env.Meta, Cache: env.Cache, Objects: env.Objects, Peers: env.Peers,
+				Queue: env.Queue, Logger: env.Logger, Registerer: env.Registry,
+			})
 			if err != nil {
 				return nil, err
 			}
 			env.Peers.AddLocal(env.Addr, rpc.Local{Coordinator: c})
-			return &process.Services{Parts: []lifecycle.Part{{Name: "coordinator", Run: c.Run}},
-				RegisterInternal: func(s *grpc.Server) { pb.RegisterCoordinatorServer(s, c) }}, nil
+			return &process.Services{
+				Parts:            []lifecycle.Part{{Name: "coordinator", Run: c.Run}},
+				RegisterInternal: func(s *grpc.Server) { pb.RegisterCoordinatorServer(s, c) },
+			}, nil
 		},
 	}))
 }
