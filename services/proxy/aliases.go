@@ -22,9 +22,12 @@ func (p *Proxy) AlterAlias(ctx context.Context, req *milvuspb.AlterAliasRequest)
 	return success(), p.changed(ctx, ack, err)
 }
 
-// DropAlias implements milvuspb.MilvusServiceServer.
+// DropAlias implements milvuspb.MilvusServiceServer. An alias that is not there counts as dropped.
 func (p *Proxy) DropAlias(ctx context.Context, req *milvuspb.DropAliasRequest) (*commonpb.Status, error) {
 	ack, err := p.deps.Peers.Coordinator().DropAlias(ctx, &pb.AliasRequest{Db: req.DbName, Alias: req.Alias})
+	if errs.CodeOf(err) == errs.AliasNotFound {
+		return success(), nil
+	}
 	return success(), p.changed(ctx, ack, err)
 }
 

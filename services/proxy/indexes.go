@@ -34,7 +34,7 @@ func (p *Proxy) CreateIndex(ctx context.Context, req *milvuspb.CreateIndexReques
 	}
 	def.Name = req.IndexName
 	if def.Name == "" {
-		def.Name = field.Name
+		def.Name = defaultIndexName(c, def)
 	}
 	raw, err := json.Marshal(def)
 	if err != nil {
@@ -42,6 +42,17 @@ func (p *Proxy) CreateIndex(ctx context.Context, req *milvuspb.CreateIndexReques
 	}
 	ack, err := p.deps.Peers.Coordinator().CreateIndex(ctx, &pb.CreateIndexRequest{Collection: ref(c.DB, c.Name), IndexJson: raw})
 	return success(), p.changed(ctx, ack, err)
+}
+
+// defaultIndexName names an index whose request gives no name: after the index that the field has, so that the same
+// request again means the same index, else after the field.
+func defaultIndexName(c *catalog.Collection, def *catalog.Index) string {
+	for i := range c.Indexes {
+		if have := &c.Indexes[i]; have.FieldID == def.FieldID {
+			return have.Name
+		}
+	}
+	return c.Schema.FieldByID(def.FieldID).Name
 }
 
 func checkIndexName(name string) error {

@@ -3,6 +3,7 @@ package proxy
 import (
 	"bytes"
 	"encoding/json"
+	"slices"
 	"strconv"
 
 	"github.com/milvus-io/milvus-proto/go-api/v3/schemapb"
@@ -55,6 +56,9 @@ func readField(c *catalog.Collection, f *schema.Field, d *schemapb.FieldData, ro
 	if f.Dynamic {
 		return col, checkDynamic(c, f, col)
 	}
+	if f.Type == schema.JSON {
+		col = fillDocuments(f, col)
+	}
 	return col, checkColumn(f, col)
 }
 
@@ -98,6 +102,26 @@ func emptyDocuments(f *schema.Field, rows int) *schema.Column {
 		c.Bytes[i] = emptyDocument
 	}
 	return c
+}
+
+// fillDocuments gives a meaning to the empty documents that some SDKs send for a missing value: null, which in a field
+// that is not nullable is the JSON value.
+func fillDocuments(f *schema.Field, col *schema.Column) *schema.Column {
+	if !slices.ContainsFunc(col.Bytes, func(doc []byte) bool { return len(doc) == 0 }) {
+		return col
+	}
+	out := schema.NewColumn(f)
+	for i, doc := range col.Bytes {
+		switch {
+		case col.IsNull(i) || len(doc) == 0 && f.Nullable:
+			out.AppendNull()
+		case len(doc) == 0:
+			out.AppendFrom(&schema.Column{Type: schema.JSON, N: 1, Bytes: [][]byte{[]byte("null")}}, 0)
+		default:
+			out.AppendFrom(col, i)
+		}
+	}
+	return out
 }
 
 // checkDynamic checks that each row is one JSON object whose keys are no declared fields. Rows without a value get an

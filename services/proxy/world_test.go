@@ -302,6 +302,9 @@ func (c worldCoordinator) CreateAlias(_ context.Context, req *pb.AliasRequest) (
 }
 
 func (c worldCoordinator) DropAlias(_ context.Context, req *pb.AliasRequest) (*pb.Ack, error) {
+	if err := c.w.failure("DropAlias"); err != nil {
+		return nil, err
+	}
 	rev, _, err := c.w.store.Txn(context.Background(), nil, []meta.Op{{Key: catalog.AliasKey(req.Db, req.Alias), Delete: true}})
 	return &pb.Ack{Revision: rev}, err
 }

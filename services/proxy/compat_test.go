@@ -1,0 +1,144 @@
+package proxy
+
+import (
+	"reflect"
+	"testing"
+
+	"github.com/milvus-io/milvus-proto/go-api/v3/commonpb"
+	"github.com/milvus-io/milvus-proto/go-api/v3/milvuspb"
+	"github.com/milvus-io/milvus-proto/go-api/v3/schemapb"
+	"google.golang.org/protobuf/proto"
+
+	"github.com/gyr-db/gyr/pkg/errs"
+	"github.com/gyr-db/gyr/pkg/schema"
+)
+
+func TestDropAbsentAlias(t *testing.T) {
+	w := newWorld(t)
+	w.failNext("DropAlias", errs.Input(errs.AliasNotFound, "alias not found"))
+	st, err := w.client().DropAlias(testContext(t), &milvuspb.DropAliasRequest{Alias: "nope"})
+	done(t, st, err)
+}
+
+// TestIndexWithoutName: a request without a name means the index that the field has.
+func TestIndexWithoutName(t *testing.T) {
+	w := newWorld(t)
+	ctx, c := testContext(t), w.client()
+	raw, err := proto.Marshal(&schemapb.CollectionSchema{Name: "c", Fields: []*schemapb.FieldSchema{
+		{Name: "id", DataType: schemapb.DataType_Int64, IsPrimaryKey: true},
+		{Name: "vec", DataType: schemapb.DataType_FloatVector, TypeParams: kv("dim", "2")},
+	}})
+	mustStatus(t, err)
+	st, err := c.CreateCollection(ctx, &milvuspb.CreateCollectionRequest{CollectionName: "c", Schema: raw})
+	done(t, st, err)
+	for _, name := range []string{"mine", ""} {
+		st, err = c.CreateIndex(ctx, &milvuspb.CreateIndexRequest{CollectionName: "c", FieldName: "vec", IndexName: name, ExtraParams: kv("metric_type", "L2", "index_type", "FLAT")})
+		done(t, st, err)
+	}
+	coll, err := w.proxy.collection("default", "c")
+	mustStatus(t, err)
+	for i := range coll.Indexes {
+		if coll.Indexes[i].Name != "mine" {
+			t.Errorf("index %s", coll.Indexes[i].Name)
+		}
+	}
+}
+
+func TestEmptyDocuments(t *testing.T) {
+	for nullable, want := range map[bool][]string{true: {`{"a":1}`, "", ""}, false: {`{"a":1}`, "null", ""}} {
+		f := &schema.Field{Name: "doc", Type: schema.JSON, Nullable: nullable}
+		in := schema.NewColumn(f)
+		in.N, in.Valid, in.Bytes = 3, []bool{true, true, false}, [][]byte{[]byte(`{"a":1}`), {}, {}}
+		out := fillDocuments(f, in)
+		var got []string
+		for _, doc := range out.Bytes {
+			got = append(got, string(doc))
+		}
+		if !reflect.DeepEqual(got, want) || out.IsNull(0) || out.IsNull(1) != nullable || !out.IsNull(2) {
+			t.Errorf("nullable %v: %q, %v", nullable, got, out.Valid)
+		}
+	}
+}
+
+func arrayOp(field string, op schemapb.FieldPartialUpdateOp_OpType) *schemapb.FieldPartialUpdateOp {
+	return &schemapb.FieldPartialUpdateOp{FieldName: field, Op: op}
+}
+
+func TestReadFieldOps(t *testing.T) {
+	s := &schema.Schema{Fields: []schema.Field{
+		{ID: 100, Name: "id", Type: schema.Int64, PrimaryKey: true},
+		{ID: 101, Name: "name", Type: schema.VarChar},
+		{ID: 102, Name: "tags", Type: schema.Array, Elem: schema.Int64, MaxCapacity: 4},
+		{ID: 103, Name: "more", Type: schema.Array, Elem: schema.Int64, MaxCapacity: 4},
+	}}
+	sent := &schema.Batch{Columns: []*schema.Column{{Field: 100}, {Field: 101}, {Field: 102}}}
+	const add, del, set = schemapb.FieldPartialUpdateOp_ARRAY_APPEND, schemapb.FieldPartialUpdateOp_ARRAY_REMOVE, schemapb.FieldPartialUpdateOp_REPLACE
+	for name, c := range map[string]struct {
+		ops  []*schemapb.FieldPartialUpdateOp
+		want string
+	}{
+		"fine":    {[]*schemapb.FieldPartialUpdateOp{arrayOp("tags", add), arrayOp("name", set)}, ""},
+		"key":     {[]*schemapb.FieldPartialUpdateOp{arrayOp("id", add)}, `field "id" is the primary key and cannot carry a partial-update op`},
+		"type":    {[]*schemapb.FieldPartialUpdateOp{arrayOp("name", del)}, `op ARRAY_REMOVE requires Array field, but field "name" is VarChar`},
+		"unknown": {[]*schemapb.FieldPartialUpdateOp{arrayOp("x", del)}, `field "x" not found in collection schema`},
+		"absent":  {[]*schemapb.FieldPartialUpdateOp{arrayOp("more", add)}, `partial-update op targets field "more" not present in fields_data`},
+		"twice":   {[]*schemapb.FieldPartialUpdateOp{arrayOp("tags", add), arrayOp("tags", del)}, `duplicate partial-update op for field "tags"`},
+		"no name": {[]*schemapb.FieldPartialUpdateOp{arrayOp("", add)}, "FieldPartialUpdateOp.field_name is required"},
+		"op":      {[]*schemapb.FieldPartialUpdateOp{arrayOp("tags", 99)}, "unsupported partial update op: 99"},
+	} {
+		ops, err := readFieldOps(s, c.ops, sent)
+		if c.want == "" {
+			if err != nil || len(ops) != 1 || ops[102] != add {
+				t.Errorf("%s: %v, %v", name, ops, err)
+			}
+			continue
+		}
+		st := statusOf(err)
+		if st.ErrorCode != commonpb.ErrorCode_IllegalArgument || st.Reason != c.want+": invalid parameter" {
+			t.Errorf("%s: %v", name, st)
+		}
+	}
+}
+
+func TestMergeArrays(t *testing.T) {
+	f := &schema.Field{ID: 102, Name: "tags", Type: schema.Array, Elem: schema.Int64, MaxCapacity: 4, Nullable: true}
+	column := func(rows ...[]int64) *schema.Column {
+		c := schema.NewColumn(f)
+		for _, r := range rows {
+			if r == nil {
+				c.AppendNull()
+				continue
+			}
+			c.AppendFrom(&schema.Column{Type: schema.Array, N: 1, Arrays: []schema.Column{{Type: schema.Int64, N: len(r), Ints: r}}}, 0)
+		}
+		return c
+	}
+	old := column([]int64{1, 2, 1}, nil)
+	for name, c := range map[string]struct {
+		op   schemapb.FieldPartialUpdateOp_OpType
+		sent *schema.Column
+		want [][]int64 // of the rows: an old one, an old one without a value, a new one
+	}{
+		"append": {schemapb.FieldPartialUpdateOp_ARRAY_APPEND, column([]int64{3}, []int64{4}, []int64{5}), [][]int64{{1, 2, 1, 3}, {4}, {5}}},
+		"remove": {schemapb.FieldPartialUpdateOp_ARRAY_REMOVE, column([]int64{1, 9}, []int64{4}, []int64{5}), [][]int64{{2}, {}, {}}},
+		"null":   {schemapb.FieldPartialUpdateOp_ARRAY_APPEND, column(nil, nil, nil), [][]int64{{1, 2, 1}, nil, nil}},
+	} {
+		out, err := mergeArrays(f, c.op, c.sent, old, []int{0, 1, -1})
+		if err != nil {
+			t.Fatal(err)
+		}
+		for i, want := range c.want {
+			got := out.Arrays[i].Ints
+			if out.IsNull(i) != (want == nil) || len(got) != len(want) || len(want) > 0 && !reflect.DeepEqual(got, want) {
+				t.Errorf("%s: row %d is %v", name, i, got)
+			}
+		}
+	}
+	if !reflect.DeepEqual(old.Arrays[0].Ints, []int64{1, 2, 1}) {
+		t.Error("the old row changed")
+	}
+	_, err := mergeArrays(f, schemapb.FieldPartialUpdateOp_ARRAY_APPEND, column([]int64{1, 2}), old, []int{0})
+	if err == nil || errs.CodeOf(err) != errs.InvalidParameter {
+		t.Errorf("over capacity: %v", err)
+	}
+}
