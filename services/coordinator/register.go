@@ -1,6 +1,18 @@
 package coordinator
 
-import "github.com/gyr-db/gyr/pkg/config"
+import (
+	"math/rand/v2"
+	"time"
+
+	"github.com/gyr-db/gyr/pkg/catalog"
+	"github.com/gyr-db/gyr/pkg/config"
+	"github.com/gyr-db/gyr/pkg/version"
+)
+
+// NewNode is the record of a process that starts now, under an id of its own.
+func NewNode(addr, metrics string) catalog.Node {
+	return catalog.Node{ID: rand.Int64N(1<<53-1) + 1, Addr: addr, Metrics: metrics, Version: version.String(), Started: time.Now().UnixMilli()}
+}
 
 // Register adds the settings that a user may change to set.
 func (c *Config) Register(set *config.Set) {

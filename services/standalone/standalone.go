@@ -8,11 +8,8 @@ import (
 	"context"
 	"fmt"
 	"io"
-	"math/rand/v2"
 	"path/filepath"
-	"time"
 
-	"github.com/gyr-db/gyr/pkg/catalog"
 	"github.com/gyr-db/gyr/pkg/config"
 	"github.com/gyr-db/gyr/pkg/lifecycle"
 	"github.com/gyr-db/gyr/pkg/meta/etcd/embedded"
@@ -31,8 +28,10 @@ const localAddr = "local"
 
 // Role returns the standalone role.
 func Role() process.Role {
-	s := &settings{data: datanode.DefaultConfig(), query: querynode.DefaultConfig(), index: indexnode.DefaultConfig(),
-		coord: coordinator.DefaultConfig(), proxy: proxy.DefaultConfig()}
+	s := &settings{
+		data: datanode.DefaultConfig(), query: querynode.DefaultConfig(), index: indexnode.DefaultConfig(),
+		coord: coordinator.DefaultConfig(), proxy: proxy.DefaultConfig(),
+	}
 	s.coord.Logs = 1
 	return process.Role{
 		Name: "gyr-standalone", Public: true,
@@ -123,34 +122,44 @@ func (s *settings) build(_ context.Context, env *process.Env) (*process.Services
 }
 
 func (s *settings) coordinator(env *process.Env) (*coordinator.Coordinator, error) {
-	s.coord.Node = catalog.Node{ID: rand.Int64N(1<<53-1) + 1, Addr: localAddr, Metrics: env.MetricsAddr, Version: version.String(), Started: time.Now().UnixMilli()}
+	s.coord.Node = coordinator.NewNode(localAddr, env.MetricsAddr)
 	s.coord.QueueURL, s.coord.Probe.Folders = env.Settings.MQ, env.Settings.LocalFolders()
-	return coordinator.New(s.coord, coordinator.Deps{Meta: env.Meta, Cache: env.Cache, Objects: env.Objects, Peers: env.Peers,
-		Queue: env.Queue, Logger: env.Logger, Registerer: env.Registry})
+	return coordinator.New(s.coord, coordinator.Deps{
+		Meta: env.Meta, Cache: env.Cache, Objects: env.Objects, Peers: env.Peers,
+		Queue: env.Queue, Logger: env.Logger, Registerer: env.Registry,
+	})
 }
 
 func (s *settings) dataNode(env *process.Env) (*datanode.Node, error) {
 	s.data.Addr, s.data.Metrics, s.data.Version = localAddr, env.MetricsAddr, version.String()
-	return datanode.New(s.data, datanode.Deps{Meta: env.Meta, Cache: env.Cache, Queue: env.Queue, Objects: env.Objects,
-		Coordinator: env.Peers.Coordinator(), Logger: env.Logger, Registerer: env.Registry})
+	return datanode.New(s.data, datanode.Deps{
+		Meta: env.Meta, Cache: env.Cache, Queue: env.Queue, Objects: env.Objects,
+		Coordinator: env.Peers.Coordinator(), Logger: env.Logger, Registerer: env.Registry,
+	})
 }
 
 func (s *settings) queryNode(env *process.Env) (*querynode.Node, error) {
 	s.query.Addr, s.query.Metrics, s.query.Version = localAddr, env.MetricsAddr, version.String()
-	return querynode.New(s.query, querynode.Deps{Meta: env.Meta, Cache: env.Cache, Queue: env.Queue, Objects: env.Objects,
-		Logger: env.Logger, Registerer: env.Registry})
+	return querynode.New(s.query, querynode.Deps{
+		Meta: env.Meta, Cache: env.Cache, Queue: env.Queue, Objects: env.Objects,
+		Logger: env.Logger, Registerer: env.Registry,
+	})
 }
 
 func (s *settings) indexNode(env *process.Env) (*indexnode.Node, error) {
 	s.index.Addr, s.index.Metrics, s.index.Version = localAddr, env.MetricsAddr, version.String()
-	return indexnode.New(s.index, indexnode.Deps{Meta: env.Meta, Objects: env.Objects, Coordinator: process.Tasks{Client: env.Peers.Coordinator()},
-		Logger: env.Logger, Registerer: env.Registry})
+	return indexnode.New(s.index, indexnode.Deps{
+		Meta: env.Meta, Objects: env.Objects, Coordinator: process.Tasks{Client: env.Peers.Coordinator()},
+		Logger: env.Logger, Registerer: env.Registry,
+	})
 }
 
 func (s *settings) front(env *process.Env) *proxy.Proxy {
 	s.proxy.Advertise, s.proxy.MetricsAddr, s.proxy.DeployMode = localAddr, env.MetricsAddr, "STANDALONE"
-	return proxy.New(s.proxy, proxy.Deps{Listener: env.Public, Meta: env.Meta, Cache: env.Cache, Peers: env.Peers,
-		Logger: env.Logger, Registerer: env.Registry})
+	return proxy.New(s.proxy, proxy.Deps{
+		Listener: env.Public, Meta: env.Meta, Cache: env.Cache, Peers: env.Peers,
+		Logger: env.Logger, Registerer: env.Registry,
+	})
 }
 
 func banner(w io.Writer, env *process.Env) {

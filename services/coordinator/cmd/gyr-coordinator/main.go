@@ -3,17 +3,13 @@ package main
 
 import (
 	"context"
-	"math/rand/v2"
 	"os"
-	"time"
 
 	"google.golang.org/grpc"
 
-	"github.com/gyr-db/gyr/pkg/catalog"
 	"github.com/gyr-db/gyr/pkg/lifecycle"
 	"github.com/gyr-db/gyr/pkg/rpc"
 	"github.com/gyr-db/gyr/pkg/rpc/pb"
-	"github.com/gyr-db/gyr/pkg/version"
 	"github.com/gyr-db/gyr/services/coordinator"
 	"github.com/gyr-db/gyr/services/process"
 )
@@ -24,7 +20,7 @@ func main() {
 		Name:     "gyr-coordinator",
 		Register: cfg.Register,
 		Build: func(_ context.Context, env *process.Env) (*process.Services, error) {
-			cfg.Node = catalog.Node{ID: rand.Int64N(1<<53-1) + 1, Addr: env.Addr, Metrics: env.MetricsAddr, Version: version.String(), Started: time.Now().UnixMilli()}
+			cfg.Node = coordinator.NewNode(env.Addr, env.MetricsAddr)
 			cfg.QueueURL, cfg.Probe.Folders = env.Settings.MQ, env.Settings.LocalFolders()
 			c, err := coordinator.New(cfg, coordinator.Deps{
 				Meta: env.Meta, Cache: env.Cache, Objects: env.Objects, Peers: env.Peers,
