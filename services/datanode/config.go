@@ -74,8 +74,10 @@ func (c *Config) Register(set *config.Set) {
 
 // Validate reports the first value that cannot work.
 func (c Config) Validate() error {
-	for name, d := range map[string]time.Duration{"lease ttl": c.LeaseTTL, "drain timeout": c.DrainTimeout, "open timeout": c.OpenTimeout,
-		"seal age": c.SealAge, "upload retry": c.UploadRetryMax, "marks interval": c.MarksInterval} {
+	for name, d := range map[string]time.Duration{
+		"lease ttl": c.LeaseTTL, "drain timeout": c.DrainTimeout, "open timeout": c.OpenTimeout,
+		"seal age": c.SealAge, "upload retry": c.UploadRetryMax, "marks interval": c.MarksInterval,
+	} {
 		if d <= 0 {
 			return fmt.Errorf("datanode: %s must be positive", name)
 		}

@@ -123,8 +123,10 @@ func testSchema() schema.Schema {
 func inWorld(t *testing.T, f func(w *world)) {
 	synctest.Test(t, func(t *testing.T) {
 		ctx, cancel := context.WithCancel(t.Context())
-		w := &world{t: t, ctx: ctx, meta: metamem.New(), queue: mqmem.New(), objects: objmem.New(), coord: &fakeCoordinator{id: 1000},
-			procs: map[string]*proc{}, model: map[int64]modelRequest{}}
+		w := &world{
+			t: t, ctx: ctx, meta: metamem.New(), queue: mqmem.New(), objects: objmem.New(), coord: &fakeCoordinator{id: 1000},
+			procs: map[string]*proc{}, model: map[int64]modelRequest{},
+		}
 		w.cache = catalog.NewCache(w.meta, slog.New(slog.DiscardHandler))
 		w.wg.Go(func() { _ = w.cache.Run(ctx) })
 		w.seed()
@@ -146,8 +148,10 @@ func (w *world) seed() {
 		w.t.Fatal(err)
 	}
 	w.put(catalog.LogKey(0), catalog.Log{Number: 0, Name: "log", UUID: "u", Created: true})
-	w.put(catalog.CollectionKey(coll), catalog.Collection{ID: coll, DB: "d", Name: "c", State: catalog.Ready, Schema: testSchema(), ShardLogs: []int{0, 0},
-		Partitions: []catalog.Partition{{ID: partA, Name: "a", State: catalog.Ready}, {ID: partB, Name: "b", State: catalog.Ready}}})
+	w.put(catalog.CollectionKey(coll), catalog.Collection{
+		ID: coll, DB: "d", Name: "c", State: catalog.Ready, Schema: testSchema(), ShardLogs: []int{0, 0},
+		Partitions: []catalog.Partition{{ID: partA, Name: "a", State: catalog.Ready}, {ID: partB, Name: "b", State: catalog.Ready}},
+	})
 	for i := range 2 {
 		w.put(catalog.ShardKey(coll, i), catalog.Shard{Collection: coll, Index: i})
 	}
@@ -301,15 +305,18 @@ func (w *world) insertOf(shard int, partition int64, keys ...int64) *pb.WriteReq
 	w.mu.Unlock()
 	id := make([]byte, 16)
 	copy(id, fmt.Sprintf("request-%08d", n))
-	return &pb.WriteRequest{Collection: coll, Shard: int32(shard), RequestId: id, SchemaVersion: 1, Kind: pb.WriteKind_INSERT,
-		Parts: []*pb.WritePart{{Partition: partition, Rows: rowsOf(n, keys).Encode(nil)}}}
+	return &pb.WriteRequest{
+		Collection: coll, Shard: int32(shard), RequestId: id, SchemaVersion: 1, Kind: pb.WriteKind_INSERT,
+		Parts: []*pb.WritePart{{Partition: partition, Rows: rowsOf(n, keys).Encode(nil)}},
+	}
 }
 
 func rowsOf(request int64, keys []int64) *schema.Batch {
 	b := &schema.Batch{N: len(keys), Columns: []*schema.Column{
 		{Field: 100, Type: schema.Int64, N: len(keys), Ints: keys},
 		{Field: 101, Type: schema.Int64, N: len(keys)},
-		{Field: 102, Type: schema.FloatVector, Dim: 2, N: len(keys)}}}
+		{Field: 102, Type: schema.FloatVector, Dim: 2, N: len(keys)},
+	}}
 	for range keys {
 		b.Columns[1].Ints = append(b.Columns[1].Ints, request)
 		b.Columns[2].Vectors = append(b.Columns[2].Vectors, float32(request), 1)
@@ -475,6 +482,9 @@ func (w *world) readLog(out *found, i int, behind mq.Position) {
 					for k, key := range part.batch.Column(100).Ints {
 						out.rows = append(out.rows, row{part.batch.Column(101).Ints[k], key, rec.TS, part.partition, false})
 					}
+				}
+				if rec.Kind == wal.Upsert {
+					rec.ReadTS = 0 // it guards the write, it limits no delete
 				}
 				if p.keys.Len() > 0 {
 					out.add(deletesOf([]deletion{{keys: p.keys, ts: rec.TS, readTS: rec.ReadTS, partition: rec.Partition}}))

@@ -61,10 +61,12 @@ func New(cfg Config, deps Deps) (*Node, error) {
 	if err := cfg.Validate(); err != nil {
 		return nil, err
 	}
-	n := &Node{cfg: cfg, deps: deps, id: cfg.NodeID, log: deps.Logger.With("role", "datanode"), logs: map[int]*owner{},
+	n := &Node{
+		cfg: cfg, deps: deps, id: cfg.NodeID, log: deps.Logger.With("role", "datanode"), logs: map[int]*owner{},
 		oracle:  newOracle(deps.Coordinator, 2*time.Second),
 		ids:     newIDReserve(deps.Coordinator, cfg.IDReserve, deps.Logger),
-		uploads: semaphore.NewWeighted(int64(cfg.UploadWorkers)), writeSegment: segment.Write}
+		uploads: semaphore.NewWeighted(int64(cfg.UploadWorkers)), writeSegment: segment.Write,
+	}
 	if n.id == 0 {
 		n.id = rand.Int64N(1<<53-1) + 1
 	}

@@ -73,7 +73,7 @@ func TestDeletesAndUpserts(t *testing.T) {
 		d := w.mustWrite(del)
 		w.flush()
 		up := w.insertOf(0, partB, 2)
-		up.Kind, up.Keys = pb.WriteKind_UPSERT, schema.Keys{Ints: []int64{2}}.Encode(nil)
+		up.Kind, up.Keys, up.ReadTs = pb.WriteKind_UPSERT, schema.Keys{Ints: []int64{2}}.Encode(nil), d.Timestamp
 		u := w.mustWrite(up)
 		for range 2 { // growing, then sealed
 			f := w.read(0)
@@ -135,15 +135,19 @@ func TestRetryWhileInFlight(t *testing.T) {
 		if _, err := w.writeOnce(ctx, req); !errs.Is(err, errs.Timeout) {
 			t.Errorf("held write: %v", err)
 		}
-		got := make(chan *pb.WriteResponse, 2)
-		for range 2 {
-			go func() { resp, _ := w.writeOnce(w.ctx, req); got <- resp }()
+		got := make(chan *pb.WriteResponse, 4)
+		queued := w.insertOf(0, partA, 2) // both attempts wait in the queue
+		for _, r := range []*pb.WriteRequest{req, req, queued, queued} {
+			go func() { resp, _ := w.writeOnce(w.ctx, r); got <- resp }()
 		}
 		synctest.Wait()
 		close(held)
-		a, b := <-got, <-got
-		if a == nil || b == nil || a.Timestamp != b.Timestamp {
-			t.Errorf("answers %v and %v", a, b)
+		stamps := map[uint64]int{}
+		for range 4 {
+			stamps[(<-got).GetTimestamp()]++
+		}
+		if len(stamps) != 2 || stamps[0] != 0 {
+			t.Errorf("timestamps of the answers: %v", stamps)
 		}
 		w.check()
 	})
@@ -280,7 +284,7 @@ func TestDroppedCollection(t *testing.T) {
 		dropped.State = catalog.Dropping
 		w.put(catalog.CollectionKey(coll), dropped)
 		p = w.start("b", func(c *Config) { c.WindowTime = time.Second })
-		w.until("b owns", func() bool { return len(p.node.owners()) == 1 })
+		w.until("b owns", func() bool { return len(p.node.owners()) == 1 && w.owner() == p })
 		if _, err := w.writeOnce(w.ctx, w.insertOf(0, partA, 3)); !errs.Is(err, errs.Moved) {
 			t.Errorf("write to a collection that is being dropped: %v", err)
 		}
@@ -597,6 +601,50 @@ func TestKillAtEveryStep(t *testing.T) {
 			})
 		}
 	}
+}
+
+// TestCommitBesideCompaction: the manifest is changed by others between its reading and the commit, and answers get lost.
+func TestCommitBesideCompaction(t *testing.T) {
+	inWorld(t, func(w *world) {
+		p := w.start("a", nil)
+		w.owned()
+		w.mustWrite(w.insertOf(0, partA, 1))
+		w.flush()
+		w.mustWrite(w.insertOf(0, partA, 2))
+		key := catalog.ShardKey(coll, 0)
+		p.meta.Add(fault.Rule{Op: metafault.Txn, Key: key, Times: 1, Before: func() {
+			m := w.shard(0)
+			m.Segments[0].ID, m.Horizon = 4711, 5
+			w.put(key, m)
+		}})
+		p.meta.Add(fault.Rule{Op: metafault.Txn, Key: key, Times: 1, Err: fault.ErrInjected, After: true})
+		p.meta.Add(fault.Rule{Op: metafault.Get, Key: key, Skip: 3, Times: 2, Err: fault.ErrInjected}) // the attempt cannot tell
+		w.flush()
+		w.check()
+		if m := w.shard(0); len(m.Segments) != 2 || m.Segments[0].ID != 4711 || m.Horizon != 5 || len(w.intents()) != 0 {
+			t.Errorf("manifest %+v, intents %v", m, w.intents())
+		}
+		if n := p.meta.Calls(metafault.Get); n < 4 {
+			t.Errorf("only %d reads: the faults did not hit", n)
+		}
+	})
+}
+
+// TestStaleOwnerPromisesNothing: the log is another's, and this node does not know it yet.
+func TestStaleOwnerPromisesNothing(t *testing.T) {
+	inWorld(t, func(w *world) {
+		p := w.start("a", nil)
+		w.owned()
+		w.mustWrite(w.insertOf(0, partA, 1))
+		w.put(catalog.OwnerKey(0), catalog.Owner{Node: 99, Addr: "other", Epoch: 2})
+		if b, err := p.node.Barrier(w.ctx, &pb.BarrierRequest{}); !errs.Is(err, errs.NotOwner) {
+			t.Errorf("barrier %v, %v", b, err)
+		}
+		w.until("the node has noticed", func() bool { return len(p.node.owners()) == 0 })
+		if _, err := p.node.Write(w.ctx, w.insertOf(0, partA, 2)); !errs.Is(err, errs.NotOwner) {
+			t.Errorf("write: %v", err)
+		}
+	})
 }
 
 func TestPlace(t *testing.T) {

@@ -65,9 +65,11 @@ func (n *Node) openOwner(ctx context.Context, number int, g grant) (_ *owner, er
 	if desc == nil {
 		return nil, fmt.Errorf("the catalog has no log %d", number)
 	}
-	o := &owner{node: n, number: number, grant: g, gate: newGate(), shards: map[shardID]*shard{},
+	o := &owner{
+		node: n, number: number, grant: g, gate: newGate(), shards: map[shardID]*shard{},
 		log:      n.log.With("log", number, "epoch", g.epoch),
-		sealKick: make(chan struct{}, 1), uploadKick: make(chan struct{}, 1), marksKick: make(chan struct{}, 1)}
+		sealKick: make(chan struct{}, 1), uploadKick: make(chan struct{}, 1), marksKick: make(chan struct{}, 1),
+	}
 	o.life, o.endLife = context.WithCancel(context.WithoutCancel(ctx))
 	defer func() {
 		if err != nil {
@@ -86,9 +88,12 @@ func (n *Node) openOwner(ctx context.Context, number int, g grant) (_ *owner, er
 	if o.queue, err = n.deps.Queue.Open(ctx, mq.LogID{Name: desc.Name, UUID: desc.UUID}, o.marks.Truncated); err != nil {
 		return nil, fmt.Errorf("open log %d: %w", number, err)
 	}
-	o.writer, err = wal.Open(ctx, wal.Config{Epoch: g.epoch, OracleEpoch: g.oracleEpoch, Start: start, LastTS: o.lastTS(), MaxGroupBytes: 8 << 20,
-		MaxQueueBytes: int(max(n.cfg.UnsealedSoft/4, 1<<20))}, wal.Deps{
-		Log: o.queue, Oracle: n.oracle, Confirm: o.confirm, Apply: o.apply, Observe: n.metrics.group, Logger: o.log})
+	o.writer, err = wal.Open(ctx, wal.Config{
+		Epoch: g.epoch, OracleEpoch: g.oracleEpoch, Start: start, LastTS: o.lastTS(), MaxGroupBytes: 8 << 20,
+		MaxQueueBytes: int(max(n.cfg.UnsealedSoft/4, 1<<20)),
+	}, wal.Deps{
+		Log: o.queue, Oracle: n.oracle, Confirm: o.confirm, Apply: o.apply, Observe: n.metrics.group, Logger: o.log,
+	})
 	if err != nil {
 		return nil, errors.Join(err, o.queue.Close())
 	}

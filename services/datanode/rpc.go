@@ -32,23 +32,21 @@ func (n *Node) Flush(ctx context.Context, req *pb.FlushRequest) (*pb.FlushRespon
 	_, ts := o.writer.Acked()
 	out := &pb.FlushResponse{FlushTs: ts}
 	shards := o.named(req.Collection, req.Shards)
-	stamps := make([]uint64, len(shards))
+	got := make([]flushed, len(shards))
 	var calls errgroup.Group
 	calls.SetLimit(parallelSeals)
 	for i, s := range shards {
 		calls.Go(func() (err error) {
-			stamps[i], err = o.flushShard(ctx, s)
+			got[i], err = o.flushShard(ctx, s)
 			return err
 		})
 	}
 	if err := calls.Wait(); err != nil {
 		return nil, err
 	}
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	for i, s := range shards {
-		out.FlushTs = max(out.FlushTs, stamps[i])
-		out.Sealed = append(out.Sealed, s.segmentIDs()...)
+	for _, f := range got {
+		out.FlushTs = max(out.FlushTs, f.ts)
+		out.Sealed = append(out.Sealed, f.segments...)
 	}
 	return out, nil
 }

@@ -122,7 +122,7 @@ func (o *owner) sealShard(s *shard, reason string) *sealCall {
 	}
 	s.seal = c
 	o.background.Go(func() {
-		c.ack, c.err = o.appendSeal(o.life, s)
+		c.ack, c.segments, c.err = o.appendSeal(o.life, s)
 		if c.err == nil {
 			o.node.metrics.seals.WithLabelValues(reason).Inc()
 		}
@@ -135,9 +135,9 @@ func (o *owner) sealShard(s *shard, reason string) *sealCall {
 }
 
 // appendSeal makes the record when it is stamped: it names a segment for each partition that has rows stamped before it.
-func (o *owner) appendSeal(ctx context.Context, s *shard) (wal.Ack, error) {
+func (o *owner) appendSeal(ctx context.Context, s *shard) (ack wal.Ack, segments []int64, err error) {
 	var covered map[int64]bool
-	return o.writer.Append(ctx, wal.Request{
+	ack, err = o.writer.Append(ctx, wal.Request{
 		Bytes: 64, EndsGroup: true,
 		Build: func(tso.Timestamp) (wal.Record, error) {
 			o.mu.Lock()
@@ -150,6 +150,7 @@ func (o *owner) appendSeal(ctx context.Context, s *shard) (wal.Ack, error) {
 			for partition := range s.partitions {
 				r.Seal = append(r.Seal, wal.SealedSegment{Partition: partition, Segment: ids[len(r.Seal)]})
 			}
+			segments = ids
 			covered, s.partitions = s.partitions, map[int64]bool{}
 			o.flying = append(o.flying, nil)
 			return r, nil
@@ -166,21 +167,34 @@ func (o *owner) appendSeal(ctx context.Context, s *shard) (wal.Ack, error) {
 			}
 		},
 	})
+	if err != nil {
+		return ack, nil, err // the record may still be built
+	}
+	return ack, segments, nil
 }
 
-// flushShard seals everything that was acknowledged before the call and returns the timestamp of the last seal under
-// way, 0 when there was nothing to seal.
-func (o *owner) flushShard(ctx context.Context, s *shard) (tso.Timestamp, error) {
+// flushed is what a flush of a shard sealed or found sealed: the segments on their way, and the timestamp of the last seal.
+type flushed struct {
+	segments []int64
+	ts       tso.Timestamp
+}
+
+// flushShard seals everything that was acknowledged before the call.
+func (o *owner) flushShard(ctx context.Context, s *shard) (flushed, error) {
+	var out flushed
+	o.mu.Lock()
+	out.segments = s.segmentIDs()
+	if n := len(s.sealed); n > 0 {
+		out.ts = s.sealed[n-1].sealTS
+	}
+	o.mu.Unlock()
 	for {
 		o.mu.Lock()
-		call, filled, ts := s.seal, s.open.filled, tso.Timestamp(0)
-		if n := len(s.sealed); n > 0 {
-			ts = s.sealed[n-1].sealTS
-		}
+		call, filled := s.seal, s.open.filled
 		o.mu.Unlock()
 		if call == nil {
 			if !filled {
-				return ts, nil
+				return out, nil
 			}
 			call = o.sealShard(s, "flush")
 			filled = false // what comes after this call need not be covered
@@ -188,13 +202,14 @@ func (o *owner) flushShard(ctx context.Context, s *shard) (tso.Timestamp, error)
 		select {
 		case <-call.done:
 		case <-ctx.Done():
-			return 0, ctx.Err()
+			return out, ctx.Err()
 		}
 		if call.err != nil {
-			return 0, call.err
+			return out, call.err
 		}
+		out.segments, out.ts = append(out.segments, call.segments...), call.ack.TS
 		if !filled {
-			return call.ack.TS, nil
+			return out, nil
 		}
 	}
 }

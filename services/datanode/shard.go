@@ -202,7 +202,8 @@ func (s *shard) segmentIDs() []int64 {
 
 // sealCall is a seal record under way; it is valid after done.
 type sealCall struct {
-	done chan struct{}
-	ack  wal.Ack
-	err  error
+	done     chan struct{}
+	ack      wal.Ack
+	segments []int64 // that the record names
+	err      error
 }

@@ -54,8 +54,10 @@ func (o *owner) status() LogStatus {
 	at, ts := o.writer.Acked()
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	out := LogStatus{Log: o.number, Epoch: o.grant.epoch, Position: at.Position, TS: ts,
-		Checkpoint: o.marks.Checkpoint, Truncated: o.marks.Truncated, UnsealedBytes: o.unsealed}
+	out := LogStatus{
+		Log: o.number, Epoch: o.grant.epoch, Position: at.Position, TS: ts,
+		Checkpoint: o.marks.Checkpoint, Truncated: o.marks.Truncated, UnsealedBytes: o.unsealed,
+	}
 	for _, s := range o.shards {
 		if s.oldest() == nil {
 			continue

@@ -104,8 +104,10 @@ func (o *owner) upload(ctx context.Context, id shardID, g *generation) error {
 	case m.Checkpoint != g.from:
 		return errs.New(errs.Internal, "the manifest of shard %s is at %d, the seal at %d follows %d", id, m.Checkpoint, g.to, g.from)
 	}
-	a := &attempt{o: o, id: id, g: g, coll: coll,
-		dir: fmt.Sprintf("segments/%d/%d/%d-%d-%08x", id.collection, id.shard, g.to, o.grant.epoch, rand.Uint32())}
+	a := &attempt{
+		o: o, id: id, g: g, coll: coll,
+		dir: fmt.Sprintf("segments/%d/%d/%d-%d-%08x", id.collection, id.shard, g.to, o.grant.epoch, rand.Uint32()),
+	}
 	err = a.run(ctx)
 	if err != nil && a.intent != 0 {
 		a.abandon(ctx)
@@ -209,8 +211,10 @@ func (a *attempt) writeSegment(ctx context.Context, partition int64) error {
 	if err != nil {
 		return err
 	}
-	a.segments = append(a.segments, catalog.Segment{ID: id, Partition: partition, Rows: info.Rows, Bytes: info.Bytes,
-		MinTS: info.MinTS, MaxTS: info.MaxTS, AppliedThrough: a.g.from, Dir: dir, Schema: a.coll.Schema.Version})
+	a.segments = append(a.segments, catalog.Segment{
+		ID: id, Partition: partition, Rows: info.Rows, Bytes: info.Bytes,
+		MinTS: info.MinTS, MaxTS: info.MaxTS, AppliedThrough: a.g.from, Dir: dir, Schema: a.coll.Schema.Version,
+	})
 	a.o.node.metrics.uploadedBytes.Add(float64(info.Bytes))
 	return nil
 }

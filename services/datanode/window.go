@@ -42,8 +42,10 @@ type outcome struct {
 }
 
 func newWindow(cfg *Config, from tso.Timestamp) *window {
-	return &window{maxRequests: cfg.WindowRequests, maxKeys: cfg.WindowKeys, requestsFrom: from, keysFrom: from,
-		requests: map[requestID]*outcome{}, keys: map[uint64]tso.Timestamp{}}
+	return &window{
+		maxRequests: cfg.WindowRequests, maxKeys: cfg.WindowKeys, requestsFrom: from, keysFrom: from,
+		requests: map[requestID]*outcome{}, keys: map[uint64]tso.Timestamp{},
+	}
 }
 
 // begin notes a request on its way and returns its outcome, to be settled.

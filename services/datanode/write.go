@@ -132,8 +132,10 @@ func (w *write) build(ts tso.Timestamp) (wal.Record, error) {
 }
 
 func (w *write) record() wal.Record {
-	r := wal.Record{Kind: writeKinds[w.req.Kind], Collection: w.req.Collection, Shard: w.req.Shard, SchemaVersion: w.req.SchemaVersion,
-		RequestID: w.request, Keys: w.req.Keys, Partition: w.req.DeletePartition, ReadTS: w.req.ReadTs}
+	r := wal.Record{
+		Kind: writeKinds[w.req.Kind], Collection: w.req.Collection, Shard: w.req.Shard, SchemaVersion: w.req.SchemaVersion,
+		RequestID: w.request, Keys: w.req.Keys, Partition: w.req.DeletePartition, ReadTS: w.req.ReadTs,
+	}
 	for _, p := range w.req.Parts {
 		r.Parts = append(r.Parts, wal.Part{Partition: p.Partition, Rows: p.Rows})
 	}

@@ -21,13 +21,17 @@ func main() {
 		Register: cfg.Register,
 		Build: func(_ context.Context, env *process.Env) (*process.Services, error) {
 			cfg.Addr, cfg.Metrics, cfg.Version = env.Addr, env.MetricsAddr, version.String()
-			n, err := datanode.New(cfg, datanode.Deps{Meta: env.Meta, Cache: env.Cache, Queue: env.Queue, Objects: env.Objects,
-				Coordinator: env.Peers.Coordinator(), Logger: env.Logger, Registerer: env.Registry})
+			n, err := datanode.New(cfg, datanode.Deps{
+				Meta: env.Meta, Cache: env.Cache, Queue: env.Queue, Objects: env.Objects,
+				Coordinator: env.Peers.Coordinator(), Logger: env.Logger, Registerer: env.Registry,
+			})
 			if err != nil {
 				return nil, err
 			}
-			return &process.Services{Parts: []lifecycle.Part{{Name: "datanode", Run: n.Run}},
-				RegisterInternal: func(s *grpc.Server) { pb.RegisterDataNodeServer(s, n) }}, nil
+			return &process.Services{
+				Parts:            []lifecycle.Part{{Name: "datanode", Run: n.Run}},
+				RegisterInternal: func(s *grpc.Server) { pb.RegisterDataNodeServer(s, n) },
+			}, nil
 		},
 	}))
 }
