@@ -107,8 +107,10 @@ All is well.
 }
 
 func TestExitCodes(t *testing.T) {
-	well := serve(t, &fakeProxy{answers: map[string]string{"gyr.status": wellJSON,
-		"gyr.gc": `[{"key":"segments/1/x","size":2048,"remove":true,"why":"nothing names it"},{"key":"segments/2/y","size":1,"why":"a manifest names it"}]`}})
+	well := serve(t, &fakeProxy{answers: map[string]string{
+		"gyr.status": wellJSON,
+		"gyr.gc":     `[{"key":"segments/1/x","size":2048,"remove":true,"why":"nothing names it"},{"key":"segments/2/y","size":1,"why":"a manifest names it"}]`,
+	}})
 	ill := serve(t, &fakeProxy{answers: map[string]string{"gyr.status": `{"problems":["log 1 has no owner: writes wait","no querynode is live"]}`}})
 	refuses := serve(t, &fakeProxy{status: &commonpb.Status{Code: 5, Reason: "no such thing"}})
 	garbled := serve(t, &fakeProxy{answers: map[string]string{"gyr.status": "<html>"}})

@@ -117,8 +117,10 @@ func (r *Report) printShards(out io.Writer) {
 			for _, v := range s.Views {
 				views = append(views, fmt.Sprintf("#%d on %d", v.Number, v.Leader))
 			}
-			rows = append(rows, []string{c.DB + "." + c.Name, state, fmt.Sprint(s.Index), fmt.Sprint(s.Log), fmt.Sprint(s.Segments), fmt.Sprint(s.Rows),
-				size(s.Bytes), fmt.Sprint(s.Unindexed), strings.Join(views, " ")})
+			rows = append(rows, []string{
+				c.DB + "." + c.Name, state, fmt.Sprint(s.Index), fmt.Sprint(s.Log), fmt.Sprint(s.Segments), fmt.Sprint(s.Rows),
+				size(s.Bytes), fmt.Sprint(s.Unindexed), strings.Join(views, " "),
+			})
 		}
 	}
 	table(out, "COLLECTION\tSTATE\tSHARD\tLOG\tSEGMENTS\tSEALED ROWS\tBYTES\tUNINDEXED\tVIEWS", rows)
