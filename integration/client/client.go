@@ -13,6 +13,7 @@ import (
 	"github.com/milvus-io/milvus-proto/go-api/v3/milvuspb"
 	"github.com/milvus-io/milvus-proto/go-api/v3/schemapb"
 	"google.golang.org/grpc"
+	"google.golang.org/grpc/backoff"
 	"google.golang.org/grpc/credentials/insecure"
 	"google.golang.org/protobuf/proto"
 )
@@ -41,9 +42,12 @@ func Check(s *commonpb.Status, err error) error {
 	return nil
 }
 
-// Dial connects lazily.
+// Dial connects lazily. It looks for a server that is gone ten times a second, so that a test measures the server's
+// absence and not the client's patience.
 func Dial(addr string) (*Client, error) {
+	retry := backoff.Config{BaseDelay: 20 * time.Millisecond, Multiplier: 1.6, Jitter: 0.2, MaxDelay: 100 * time.Millisecond}
 	conn, err := grpc.NewClient("passthrough:///"+addr, grpc.WithTransportCredentials(insecure.NewCredentials()),
+		grpc.WithConnectParams(grpc.ConnectParams{Backoff: retry, MinConnectTimeout: time.Second}),
 		grpc.WithDefaultCallOptions(grpc.MaxCallRecvMsgSize(math.MaxInt32), grpc.MaxCallSendMsgSize(math.MaxInt32)))
 	if err != nil {
 		return nil, err
@@ -93,8 +97,10 @@ func (c *Client) Create(ctx context.Context, s Spec) error {
 	if metric == "" {
 		metric = "L2"
 	}
-	st, err = c.CreateIndex(ctx, &milvuspb.CreateIndexRequest{CollectionName: s.Name, FieldName: "vec",
-		ExtraParams: []*commonpb.KeyValuePair{kv("index_type", index), kv("metric_type", metric), kv("M", "16"), kv("efConstruction", "200")}})
+	st, err = c.CreateIndex(ctx, &milvuspb.CreateIndexRequest{
+		CollectionName: s.Name, FieldName: "vec",
+		ExtraParams: []*commonpb.KeyValuePair{kv("index_type", index), kv("metric_type", metric), kv("M", "16"), kv("efConstruction", "200")},
+	})
 	if err := Check(st, err); err != nil {
 		return fmt.Errorf("index: %w", err)
 	}
@@ -135,11 +141,16 @@ func Columns(rows []Row) []*schemapb.FieldData {
 	}
 	long := func(name string, v []int64) *schemapb.FieldData {
 		return &schemapb.FieldData{FieldName: name, Type: schemapb.DataType_Int64, Field: &schemapb.FieldData_Scalars{
-			Scalars: &schemapb.ScalarField{Data: &schemapb.ScalarField_LongData{LongData: &schemapb.LongArray{Data: v}}}}}
+			Scalars: &schemapb.ScalarField{Data: &schemapb.ScalarField_LongData{LongData: &schemapb.LongArray{Data: v}}},
+		}}
 	}
-	return []*schemapb.FieldData{long("key", keys), long("version", versions), {FieldName: "vec", Type: schemapb.DataType_FloatVector,
-		Field: &schemapb.FieldData_Vectors{Vectors: &schemapb.VectorField{Dim: int64(len(vectors) / max(len(rows), 1)),
-			Data: &schemapb.VectorField_FloatVector{FloatVector: &schemapb.FloatArray{Data: vectors}}}}}}
+	return []*schemapb.FieldData{long("key", keys), long("version", versions), {
+		FieldName: "vec", Type: schemapb.DataType_FloatVector,
+		Field: &schemapb.FieldData_Vectors{Vectors: &schemapb.VectorField{
+			Dim:  int64(len(vectors) / max(len(rows), 1)),
+			Data: &schemapb.VectorField_FloatVector{FloatVector: &schemapb.FloatArray{Data: vectors}},
+		}},
+	}}
 }
 
 // InsertRows inserts rows.
@@ -241,10 +252,12 @@ func (c *Client) SearchKeys(ctx context.Context, name string, queries [][]float3
 	if err != nil {
 		return nil, err
 	}
-	r, err := c.Search(ctx, &milvuspb.SearchRequest{CollectionName: name, DslType: commonpb.DslType_BoolExprV1, Nq: int64(len(queries)),
+	r, err := c.Search(ctx, &milvuspb.SearchRequest{
+		CollectionName: name, DslType: commonpb.DslType_BoolExprV1, Nq: int64(len(queries)),
 		SearchInput:      &milvuspb.SearchRequest_PlaceholderGroup{PlaceholderGroup: group},
 		SearchParams:     append([]*commonpb.KeyValuePair{{Key: "topk", Value: fmt.Sprint(k)}, {Key: "anns_field", Value: "vec"}}, params...),
-		ConsistencyLevel: level})
+		ConsistencyLevel: level,
+	})
 	if err := Check(r.GetStatus(), err); err != nil {
 		return nil, err
 	}

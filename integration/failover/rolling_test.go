@@ -7,12 +7,13 @@ import (
 	"time"
 
 	"github.com/milvus-io/milvus-proto/go-api/v3/commonpb"
+	"github.com/milvus-io/milvus-proto/go-api/v3/milvuspb"
 
 	"github.com/gyr-db/gyr/integration/client"
 )
 
-// rollingRestart: every process is stopped by SIGTERM and started again, one after the other, under load. Each stops
-// with exit code 0 within 10 s; no search fails of clients that ask the other proxy once more; nothing acknowledged is
+// rollingRestart: every process is stopped by SIGTERM and started again, one after the other as soon as CheckHealth is
+// content with the cluster, under load. Each stops with exit code 0 within 10 s; no search fails of clients that ask the other proxy once more; nothing acknowledged is
 // lost.
 func rollingRestart(t *testing.T, s *stand) {
 	const name, busy = "rollsearch", "rollinsert"
@@ -48,9 +49,10 @@ func rollingRestart(t *testing.T, s *stand) {
 			m.Kill()
 		}
 		m.Restart(s.owner)
-		time.Sleep(lasts(time.Second, 5*time.Second)) // as an orchestrator that waits for readiness and a little more
+		whole := s.waitHealthy(ctx, t)
+		time.Sleep(lasts(500*time.Millisecond, 5*time.Second))
 		calls := l.Calls().EndedAfter(at)
-		t.Logf("%s stopped in %s: %s; longest search %s, inserts paused for %s", m.Name, ms(stopped), calls, ms(calls.Of("search").Longest()),
+		t.Logf("%s stopped in %s, the cluster was healthy after %s: %s; longest search %s, inserts paused for %s", m.Name, ms(stopped), ms(whole), calls, ms(calls.Of("search").Longest()),
 			ms(calls.Of("insert").Gap(at, time.Now())))
 	}
 	time.Sleep(time.Second)
@@ -62,4 +64,26 @@ func rollingRestart(t *testing.T, s *stand) {
 		t.Errorf("inserts that do not say whether to try again:%s", hard.Examples(begin))
 	}
 	check(ctx, t, s.clients[0], busy, w.model)
+}
+
+// waitHealthy waits until every proxy calls the cluster healthy, 15 s at most, and returns how long that took.
+func (s *stand) waitHealthy(ctx context.Context, t *testing.T) time.Duration {
+	t.Helper()
+	begin := time.Now()
+	for _, c := range s.clients {
+		for {
+			call, cancel := context.WithTimeout(ctx, 2*time.Second)
+			r, err := c.CheckHealth(call, &milvuspb.CheckHealthRequest{})
+			cancel()
+			if err == nil && r.IsHealthy {
+				break
+			}
+			if time.Since(begin) > 15*time.Second {
+				t.Errorf("the cluster is not healthy after 15 s: %v, %v", r.GetReasons(), err)
+				return time.Since(begin)
+			}
+			time.Sleep(50 * time.Millisecond)
+		}
+	}
+	return time.Since(begin)
 }

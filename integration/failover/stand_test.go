@@ -55,10 +55,16 @@ func TestCluster(t *testing.T) {
 		name string
 		run  func(*testing.T, *stand)
 	}{
-		{"QueryNodeOfTwoReplicas", twoReplicas}, {"QueryNodeOfOneReplica", oneReplica}, {"DataNode", dataNode},
-		{"OwnerPaused", ownerPaused}, {"CoordinatorLeader", coordinatorLeader},
-		{"EtcdStops", storeAway("etcd", false)}, {"EtcdDies", storeAway("etcd", true)},
-		{"S3Stops", storeAway("s3", false)}, {"S3Dies", storeAway("s3", true)}, {"RollingRestart", rollingRestart},
+		{"QueryNodeOfTwoReplicas", twoReplicas},
+		{"QueryNodeOfOneReplica", oneReplica},
+		{"DataNode", dataNode},
+		{"OwnerPaused", ownerPaused},
+		{"CoordinatorLeader", coordinatorLeader},
+		{"EtcdStops", storeAway("etcd", false)},
+		{"EtcdDies", storeAway("etcd", true)},
+		{"S3Stops", storeAway("s3", false)},
+		{"S3Dies", storeAway("s3", true)},
+		{"RollingRestart", rollingRestart},
 	} {
 		t.Run(part.name, func(t *testing.T) { part.run(t, s) })
 		for _, m := range s.cluster.Members {
