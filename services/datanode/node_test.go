@@ -647,6 +647,61 @@ func TestStaleOwnerPromisesNothing(t *testing.T) {
 	})
 }
 
+// TestTakeoverWithoutAnswers: whether the owner key was written is unknown, and cannot be read back.
+func TestTakeoverWithoutAnswers(t *testing.T) {
+	inWorld(t, func(w *world) {
+		p := w.start("a", nil)
+		w.owned()
+		w.mustWrite(w.insertOf(0, partA, 1))
+		p.kill()
+		p = w.start("b", func(c *Config) { c.RebalanceDelay = time.Hour })
+		p.meta.Add(fault.Rule{Op: metafault.Txn, Key: catalog.OwnerKey(0), Times: 1, Err: fault.ErrInjected, After: true})
+		p.meta.Add(fault.Rule{Op: metafault.Get, Key: catalog.OwnerKey(0), Times: 1, Err: fault.ErrInjected})
+		w.until("b owns", func() bool { return len(p.node.owners()) == 1 })
+		w.until("the catalog says so", func() bool { return w.owner() == p })
+		w.mustWrite(w.insertOf(0, partA, 2))
+		w.check()
+	})
+}
+
+// TestHandover: a node to which the placement gives the log gets it while clients write, without waiting for a lease.
+func TestHandover(t *testing.T) {
+	inWorld(t, func(w *world) {
+		lesser, better := catalog.NodeID(1), catalog.NodeID(2)
+		if place([]int{0}, []catalog.NodeID{1, 2})[0] == 1 {
+			lesser, better = better, lesser
+		}
+		a := w.start("a", func(c *Config) { c.NodeID, c.LeaseTTL = lesser, time.Hour })
+		w.owned()
+		stop, stopped := make(chan struct{}), make(chan struct{})
+		go func() {
+			defer close(stopped)
+			for i := int64(0); ; i++ {
+				select {
+				case <-stop:
+					return
+				default:
+				}
+				w.mustWrite(w.insertOf(int(i%2), partA, i))
+				time.Sleep(3 * time.Millisecond)
+			}
+		}()
+		time.Sleep(time.Second)
+		b := w.start("b", func(c *Config) { c.NodeID, c.LeaseTTL = better, time.Hour })
+		began := time.Now()
+		w.until("b owns", func() bool { return len(b.node.owners()) == 1 && len(a.node.owners()) == 0 })
+		if took := time.Since(began); took > 4*time.Second {
+			t.Errorf("the handover took %s", took)
+		}
+		time.Sleep(time.Second)
+		close(stop)
+		<-stopped
+		w.check()
+		w.flush()
+		w.check()
+	})
+}
+
 func TestPlace(t *testing.T) {
 	logs := []int{0, 1, 2, 3, 4, 5, 6, 7}
 	nodes := []catalog.NodeID{101, 202, 303}

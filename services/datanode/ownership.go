@@ -166,7 +166,9 @@ func (s *session) step(ctx context.Context) {
 		}
 	}
 	for number := range wanted {
-		if s.held[number] != nil || cache.Owner(number) != nil {
+		// An owner key of this node's without a tenure is left over from an attempt whose outcome was unknown.
+		owner := cache.Owner(number)
+		if s.held[number] != nil || (owner != nil && owner.Node != s.n.id) {
 			continue
 		}
 		t := &tenure{release: make(chan struct{}), done: make(chan struct{})}
@@ -177,7 +179,7 @@ func (s *session) step(ctx context.Context) {
 			t.delay = old.delay
 		}
 		s.held[number] = t
-		go s.tenure(ctx, number, t)
+		go s.tenure(ctx, number, t, owner)
 	}
 }
 
@@ -204,10 +206,15 @@ func (n *Node) wanted() map[int]bool {
 	return out
 }
 
-// tenure acquires, opens, serves and gives up one log.
-func (s *session) tenure(ctx context.Context, number int, t *tenure) {
+// tenure acquires, opens, serves and gives up one log. left is an owner key to be removed before.
+func (s *session) tenure(ctx context.Context, number int, t *tenure, left *catalog.Owner) {
 	defer close(t.done)
 	began := time.Now()
+	if left != nil {
+		if op, err := catalog.Put(catalog.OwnerKey(number), left); err == nil {
+			s.n.giveUp(ctx, number, grant{value: op.Value})
+		}
+	}
 	err := s.own(ctx, number, t)
 	if err != nil && ctx.Err() == nil && !errors.Is(err, errTaken) {
 		s.n.log.Warn("datanode: log lost or not taken", "log", number, "error", err)

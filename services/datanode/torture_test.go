@@ -175,6 +175,7 @@ func (t *torture) faults(p *proc) {
 		p.objects.Add(fault.Rule{Op: objfault.Put, Skip: t.n(100), Times: 1, Err: fault.ErrInjected, After: t.n(2) == 0})
 		p.meta.Add(fault.Rule{Op: metafault.Txn, Key: []string{catalog.ShardPrefix, intentPrefix, catalog.MarksPrefix, catalog.OwnerPrefix}[t.n(4)],
 			Skip: t.n(40), Times: 1, Err: fault.ErrInjected, After: t.n(2) == 0})
+		p.meta.Add(fault.Rule{Op: metafault.Get, Skip: t.n(400), Times: 1, Err: fault.ErrInjected})
 	}
 }
 
