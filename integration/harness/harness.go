@@ -41,7 +41,7 @@ func Binary(t testing.TB, name string) string {
 	return path
 }
 
-// Process is a running program. Its output goes to a file that is printed when the test fails.
+// Process is a running program. Its last output is printed when the test fails, or always with GYR_LOGS=1.
 type Process struct {
 	Name string
 	cmd  *exec.Cmd
@@ -96,7 +96,7 @@ func Start(t testing.TB, name, path string, env []string, args ...string) *Proce
 	}
 	t.Cleanup(func() {
 		p.Kill()
-		if t.Failed() {
+		if t.Failed() || os.Getenv("GYR_LOGS") != "" {
 			t.Logf("---- output of %s ----\n%s", name, p.Output())
 		}
 	})
