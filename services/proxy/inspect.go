@@ -22,13 +22,9 @@ const inspectTimeout = 5 * time.Second
 
 // inspect forwards a question to the coordinator. When no coordinator answers, this proxy tells what it knows itself.
 func (p *Proxy) inspect(ctx context.Context, what string) (*milvuspb.GetMetricsResponse, error) {
-	ask, cancel := context.WithTimeout(ctx, inspectTimeout)
-	defer cancel()
-	resp, err := p.deps.Peers.Coordinator().Inspect(ask, &pb.InspectRequest{What: what})
-	var raw []byte
+	raw, err := p.askCoordinator(ctx, what)
 	switch {
 	case err == nil:
-		raw = resp.Json
 	case what == "status" && nobodyAnswers(err):
 		if raw, err = json.Marshal(p.reducedReport(err)); err != nil {
 			return nil, err
@@ -37,6 +33,17 @@ func (p *Proxy) inspect(ctx context.Context, what string) (*milvuspb.GetMetricsR
 		return nil, fmt.Errorf("ask the coordinator: %w", err)
 	}
 	return &milvuspb.GetMetricsResponse{Status: success(), Response: string(raw), ComponentName: "coordinator"}, nil
+}
+
+// askCoordinator does not wait for a leader: that there is none is the answer.
+func (p *Proxy) askCoordinator(ctx context.Context, what string) ([]byte, error) {
+	if leader, _ := p.deps.Cache.Leader(); leader == nil {
+		return nil, errs.New(errs.Unavailable, "the coordinator has no leader at present")
+	}
+	ctx, cancel := context.WithTimeout(ctx, inspectTimeout)
+	defer cancel()
+	resp, err := p.deps.Peers.Coordinator().Inspect(ctx, &pb.InspectRequest{What: what})
+	return resp.GetJson(), err
 }
 
 // nobodyAnswers tells that there is no coordinator to answer from one that refuses the question.
