@@ -198,8 +198,10 @@ func (t *term) checkNewName(coll *catalog.Collection, db, name string) error {
 	if cache.Database(db) == nil {
 		return noDatabase(db)
 	}
-	_, alias := cache.Alias(db, name)
-	if alias || cache.Collection(db, name) != nil {
+	if _, alias := cache.Alias(db, name); alias {
+		return errs.Input(errs.AliasCollectionClash, "alias and collection name conflict[database=%s][alias=%s]", db, name)
+	}
+	if cache.Collection(db, name) != nil {
 		return errs.Invalid("duplicated new collection name %s in database %s with other collection name or alias", name, db)
 	}
 	if db != coll.DB && len(cache.AliasesOf(coll.ID)) > 0 {

@@ -39,6 +39,9 @@ func (t *term) createIndex(ctx context.Context, req *pb.CreateIndexRequest) (*pb
 	return t.finish(ctx, rev, id)
 }
 
+// jsonPath is the parameter of indexes on documents by which one field may have several.
+const jsonPath = "json_path"
+
 // addIndex adds a definition; an equal one that exists is returned instead.
 func addIndex(c *catalog.Collection, index catalog.Index) (*catalog.Index, error) {
 	field := c.Schema.FieldByID(index.FieldID)
@@ -53,7 +56,7 @@ func addIndex(c *catalog.Collection, index catalog.Index) (*catalog.Index, error
 		switch {
 		case sameIndex(have, &index):
 			return have, nil
-		case have.FieldID == index.FieldID:
+		case have.FieldID == index.FieldID && (have.Name == index.Name || have.Params[jsonPath] == index.Params[jsonPath]):
 			return nil, errs.Invalid("CreateIndex failed: at most one distinct index is allowed per field")
 		case have.Name == index.Name:
 			return nil, errs.Invalid("CreateIndex failed: index name %s is taken by another field, at most one distinct index is allowed per field", index.Name)

@@ -161,6 +161,8 @@ func TestRename(t *testing.T) {
 			return w.c.RenameCollection(w.ctx, &pb.RenameCollectionRequest{Db: "default", Name: from, NewName: to, NewDb: db})
 		}
 		w.refused2(rename("a", "b", ""))(errs.InvalidParameter, "duplicated new collection name b")
+		w.must(w.c.CreateAlias(w.ctx, &pb.AliasRequest{Db: "default", Alias: "x", Collection: "b"}))
+		w.refused2(rename("a", "x", ""))(errs.AliasCollectionClash, "alias and collection name conflict[database=default][alias=x]")
 		w.refused2(rename("a", "c", "other"))(errs.DatabaseNotFound, "database=other")
 		w.refused2(rename("nope", "c", ""))(errs.CollectionNotFound, "collection=nope")
 		updated := w.cache.CollectionByID(id).UpdatedTS

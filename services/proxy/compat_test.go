@@ -9,6 +9,7 @@ import (
 	"github.com/milvus-io/milvus-proto/go-api/v3/schemapb"
 	"google.golang.org/protobuf/proto"
 
+	"github.com/gyr-db/gyr/pkg/catalog"
 	"github.com/gyr-db/gyr/pkg/errs"
 	"github.com/gyr-db/gyr/pkg/schema"
 )
@@ -140,5 +141,60 @@ func TestMergeArrays(t *testing.T) {
 	_, err := mergeArrays(f, schemapb.FieldPartialUpdateOp_ARRAY_APPEND, column([]int64{1, 2}), old, []int{0})
 	if err == nil || errs.CodeOf(err) != errs.InvalidParameter {
 		t.Errorf("over capacity: %v", err)
+	}
+}
+
+func TestJSONIndexes(t *testing.T) {
+	s := &schema.Schema{EnableDynamic: true, Fields: []schema.Field{
+		{ID: 100, Name: "id", Type: schema.Int64, PrimaryKey: true},
+		{ID: 101, Name: "doc", Type: schema.JSON},
+		{ID: 102, Name: schema.DynamicFieldName, Type: schema.JSON, Dynamic: true},
+	}}
+	for name, c := range map[string]struct {
+		field, kind, cast, path string
+		want                    string // the path or the error
+	}{
+		"whole":       {"doc", "INVERTED", "VARCHAR", "", "doc"},
+		"path":        {"doc", "INVERTED", "double", `doc["a"]['b'][0]`, "doc/a/b/0"},
+		"odd key":     {"doc", "BITMAP", "BOOL", `doc["a/b"]`, "doc/a~1b"},
+		"dynamic":     {"key", "STL_SORT", "DOUBLE", "", "key"},
+		"dynamic 2":   {"key", "AUTOINDEX", "JSON", `key['a']`, "key/a"},
+		"meta":        {schema.DynamicFieldName, "INVERTED", "VARCHAR", `$meta["key"]`, "key"},
+		"no cast":     {"doc", "INVERTED", "", "", "json index must specify cast type: invalid parameter"},
+		"odd cast":    {"doc", "INVERTED", "BLOB", "", "index params[json_cast_type] error: invalid cast type: BLOB: invalid parameter"},
+		"bitmap":      {"doc", "BITMAP", "DOUBLE", "", "bitmap index on JSON only supports the cast types BOOL and VARCHAR, not DOUBLE: invalid parameter"},
+		"sort":        {"doc", "STL_SORT", "BOOL", "", "STL_SORT on JSON only supports the cast types DOUBLE and VARCHAR, not BOOL: invalid parameter"},
+		"trie":        {"doc", "TRIE", "VARCHAR", "", "TRIE are only supported on varchar field: invalid parameter"},
+		"foreign":     {"doc", "INVERTED", "VARCHAR", `other["a"]`, `the json_path other["a"] is not of field doc: invalid parameter`},
+		"open":        {"doc", "INVERTED", "VARCHAR", `doc["a`, `invalid json path: doc["a: invalid parameter`},
+		"no key":      {"doc", "INVERTED", "VARCHAR", `doc[]`, `invalid json path: doc[]: invalid parameter`},
+		"bare word":   {"doc", "INVERTED", "VARCHAR", `doc[a]`, `invalid json path: doc[a]: invalid parameter`},
+		"no field":    {"key", "INVERTED", "", "", "cannot create index on non-exist field: key: invalid parameter"},
+		"other field": {"id", "INVERTED", "", "", ""},
+	} {
+		kvs := kv("index_type", c.kind)
+		if c.cast != "" {
+			kvs = append(kvs, kv("json_cast_type", c.cast)...)
+		}
+		if c.path != "" {
+			kvs = append(kvs, kv("json_path", c.path)...)
+		}
+		def, err := resolveIndex(s, c.field, kvs)
+		if err != nil {
+			if err.Error() != c.want {
+				t.Errorf("%s: %v", name, err)
+			}
+			continue
+		}
+		if def.Params[keyJSONPath] != c.want {
+			t.Errorf("%s: path %s", name, def.Params[keyJSONPath])
+		}
+		coll := &catalog.Collection{Schema: *s}
+		if field := indexFieldName(coll, def); field != c.field && c.field != schema.DynamicFieldName {
+			t.Errorf("%s: shown on field %s", name, field)
+		}
+		if c.want != "" && defaultIndexName(coll, def) != c.want {
+			t.Errorf("%s: called %s", name, defaultIndexName(coll, def))
+		}
 	}
 }

@@ -24,11 +24,7 @@ func (p *Proxy) CreateIndex(ctx context.Context, req *milvuspb.CreateIndexReques
 	if err := checkIndexName(req.IndexName); err != nil {
 		return nil, err
 	}
-	field := c.Schema.Field(req.FieldName)
-	if field == nil {
-		return nil, errs.Invalid("cannot create index on non-exist field: %s", req.FieldName)
-	}
-	def, err := resolveIndex(field, req.ExtraParams)
+	def, err := resolveIndex(&c.Schema, req.FieldName, req.ExtraParams)
 	if err != nil {
 		return nil, err
 	}
@@ -42,17 +38,6 @@ func (p *Proxy) CreateIndex(ctx context.Context, req *milvuspb.CreateIndexReques
 	}
 	ack, err := p.deps.Peers.Coordinator().CreateIndex(ctx, &pb.CreateIndexRequest{Collection: ref(c.DB, c.Name), IndexJson: raw})
 	return success(), p.changed(ctx, ack, err)
-}
-
-// defaultIndexName names an index whose request gives no name: after the index that the field has, so that the same
-// request again means the same index, else after the field.
-func defaultIndexName(c *catalog.Collection, def *catalog.Index) string {
-	for i := range c.Indexes {
-		if have := &c.Indexes[i]; have.FieldID == def.FieldID {
-			return have.Name
-		}
-	}
-	return c.Schema.FieldByID(def.FieldID).Name
 }
 
 func checkIndexName(name string) error {
@@ -99,8 +84,8 @@ func matchingIndexes(c *catalog.Collection, name, field string) []*catalog.Index
 	var out []*catalog.Index
 	for i := range c.Indexes {
 		def := &c.Indexes[i]
-		f := c.Schema.FieldByID(def.FieldID)
-		if f != nil && (name == "" || def.Name == name) && (field == "" || f.Name == field) {
+		f := indexFieldName(c, def)
+		if f != "" && (name == "" || def.Name == name) && (field == "" || f == field) {
 			out = append(out, def)
 		}
 	}
@@ -142,7 +127,7 @@ func (p *Proxy) failure(c *catalog.Collection, def *catalog.Index) string {
 func (p *Proxy) describeIndex(c *catalog.Collection, def *catalog.Index) *milvuspb.IndexDescription {
 	cover := p.coverage(c, def)
 	out := &milvuspb.IndexDescription{
-		IndexName: def.Name, IndexID: def.ID, Params: kvPairs(def.UserParams), FieldName: c.Schema.FieldByID(def.FieldID).Name,
+		IndexName: def.Name, IndexID: def.ID, Params: kvPairs(def.UserParams), FieldName: indexFieldName(c, def),
 		IndexedRows: cover.indexed, TotalRows: cover.total, PendingIndexRows: cover.pending, State: commonpb.IndexState_Finished,
 	}
 	if cover.pending > 0 {

@@ -22,8 +22,12 @@ const (
 )
 
 // resolveIndex reads the parameters of a request to create an index: what the user is shown later, and what is built.
-func resolveIndex(f *schema.Field, kvs []*commonpb.KeyValuePair) (*catalog.Index, error) {
+func resolveIndex(sch *schema.Schema, name string, kvs []*commonpb.KeyValuePair) (*catalog.Index, error) {
 	flat, order, err := flattenParams(kvs)
+	if err != nil {
+		return nil, err
+	}
+	f, err := indexedField(sch, name, order)
 	if err != nil {
 		return nil, err
 	}
@@ -33,7 +37,7 @@ func resolveIndex(f *schema.Field, kvs []*commonpb.KeyValuePair) (*catalog.Index
 	delete(params, keyIndexType)
 	delete(params, keyMetricType)
 	if !f.Type.IsVector() {
-		return out, resolveScalarIndex(out, f, kind, params)
+		return out, resolveScalarIndex(out, f, name, params)
 	}
 	auto := kind == "" || kind == autoIndex
 	spec := index.Spec{Type: kind, Metric: metric, Dim: f.Dim, Params: params}
@@ -156,13 +160,24 @@ func paramText(v any) string {
 
 // resolveScalarIndex checks an index on a scalar field. Filters are fast without one, so nothing is built for it: it is
 // kept and described, and always finished.
-func resolveScalarIndex(out *catalog.Index, f *schema.Field, kind string, params map[string]string) error {
-	if out.Type = kind; kind == "" {
+func resolveScalarIndex(out *catalog.Index, f *schema.Field, asked string, params map[string]string) error {
+	for _, kv := range out.UserParams {
+		if kv.Key == keyIndexType {
+			out.Type = kv.Value
+		}
+	}
+	if out.Type == "" {
 		out.Type = autoIndex
 	}
 	out.Params = params
 	if !hasKey(out.UserParams, keyIndexType) {
 		out.UserParams = append(out.UserParams, schema.KV{Key: keyIndexType, Value: out.Type})
+	}
+	if f.Type == schema.JSON {
+		if err := checkJSONIndex(out.Type, params); err != nil {
+			return err
+		}
+		return placeJSONIndex(out, f, asked, params)
 	}
 	base := f.Type
 	if f.Type == schema.Array {
@@ -173,10 +188,7 @@ func resolveScalarIndex(out *catalog.Index, f *schema.Field, kind string, params
 	case autoIndex:
 		return nil
 	case "INVERTED":
-		if f.Type != schema.JSON {
-			return nil
-		}
-		return checkJSONIndex(params)
+		return nil
 	case "BITMAP":
 		switch {
 		case f.PrimaryKey:
@@ -198,14 +210,36 @@ func resolveScalarIndex(out *catalog.Index, f *schema.Field, kind string, params
 	case "NGRAM":
 		return notBuilt("index type NGRAM")
 	}
-	return errs.Invalid("invalid index type: %s", kind)
+	return errs.Invalid("invalid index type: %s", out.Type)
 }
 
-func checkJSONIndex(params map[string]string) error {
-	switch strings.ToUpper(params["json_cast_type"]) {
+// checkJSONIndex checks the type of an index on documents against the type that their values are taken for.
+func checkJSONIndex(kind string, params map[string]string) error {
+	kind, cast := strings.ToUpper(kind), strings.ToUpper(params["json_cast_type"])
+	switch kind {
+	case autoIndex, "INVERTED":
+	case "BITMAP":
+		if cast != "" && cast != "BOOL" && cast != "VARCHAR" {
+			return errs.Invalid("bitmap index on JSON only supports the cast types BOOL and VARCHAR, not %s", cast)
+		}
+	case "STL_SORT":
+		if cast != "" && cast != "DOUBLE" && cast != "VARCHAR" {
+			return errs.Invalid("STL_SORT on JSON only supports the cast types DOUBLE and VARCHAR, not %s", cast)
+		}
+	case "NGRAM":
+		return notBuilt("index type NGRAM")
+	case "TRIE":
+		return errs.Invalid("TRIE are only supported on varchar field")
+	default:
+		return errs.Invalid("invalid index type: %s", kind)
+	}
+	switch cast {
 	case "BOOL", "DOUBLE", "VARCHAR", "JSON", "ARRAY_BOOL", "ARRAY_DOUBLE", "ARRAY_VARCHAR":
 		return nil
 	case "":
+		if kind == autoIndex {
+			return nil
+		}
 		return errs.Invalid("json index must specify cast type")
 	}
 	return errs.Invalid("index params[json_cast_type] error: invalid cast type: %s", params["json_cast_type"])

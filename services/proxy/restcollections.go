@@ -164,7 +164,7 @@ func restDescribeCollection(ctx context.Context, r *restRequest) (any, error) {
 	if c, err := r.p.collection(r.db, in.Collection); err == nil {
 		for i := range c.Indexes {
 			x := &c.Indexes[i]
-			indexes = append(indexes, map[string]string{"fieldName": c.Schema.FieldByID(x.FieldID).Name, "indexName": x.Name, "metricType": x.Metric})
+			indexes = append(indexes, map[string]string{"fieldName": indexFieldName(c, x), "indexName": x.Name, "metricType": x.Metric})
 		}
 	}
 	fields := []map[string]any{}

@@ -114,14 +114,15 @@ func TestSchemaGetsIDsAndTheDynamicField(t *testing.T) {
 func TestIndexSpecs(t *testing.T) {
 	vec := &schema.Field{ID: 101, Name: "vec", Type: schema.FloatVector, Dim: 4}
 	word := &schema.Field{ID: 102, Name: "word", Type: schema.VarChar, MaxLength: 8}
-	def, err := resolveIndex(vec, kv("metric_type", "COSINE", "index_type", "AUTOINDEX"))
+	s := &schema.Schema{Fields: []schema.Field{*vec, *word}}
+	def, err := resolveIndex(s, "vec", kv("metric_type", "COSINE", "index_type", "AUTOINDEX"))
 	if err != nil || def.Type != "HNSW" || def.Metric != "COSINE" {
 		t.Fatalf("%+v, %v", def, err)
 	}
 	if got := def.UserParams; len(got) != 2 || got[1] != (schema.KV{Key: "index_type", Value: "AUTOINDEX"}) {
 		t.Fatalf("AUTOINDEX is described as %v", got)
 	}
-	def, err = resolveIndex(vec, kv("index_type", "HNSW", "metric_type", "l2", "params", `{"M": 8, "efConstruction": "64"}`))
+	def, err = resolveIndex(s, "vec", kv("index_type", "HNSW", "metric_type", "l2", "params", `{"M": 8, "efConstruction": "64"}`))
 	if err != nil || def.Params["M"] != "8" || def.Params["efConstruction"] != "64" || def.Metric != "L2" {
 		t.Fatalf("%+v, %v", def, err)
 	}
@@ -137,11 +138,11 @@ func TestIndexSpecs(t *testing.T) {
 		{vec, kv("index_type", "HNSW", "params", `[1]`), "the value of params is no JSON object: [1]: invalid parameter"},
 		{word, kv("index_type", "RTREE"), "invalid index type: RTREE: invalid parameter"},
 	} {
-		if _, err := resolveIndex(tc.f, tc.kvs); err == nil || err.Error() != tc.text {
+		if _, err := resolveIndex(s, tc.f.Name, tc.kvs); err == nil || err.Error() != tc.text {
 			t.Errorf("%v: %v\nwant %s", tc.kvs, err, tc.text)
 		}
 	}
-	if def, err = resolveIndex(word, kv("index_type", "Trie")); err != nil || def.Type != "Trie" {
+	if def, err = resolveIndex(s, "word", kv("index_type", "Trie")); err != nil || def.Type != "Trie" {
 		t.Fatalf("%+v, %v", def, err)
 	}
 }
