@@ -68,6 +68,9 @@ type Store struct {
 	ctx    context.Context // ends at Close
 	cancel context.CancelFunc
 	wg     sync.WaitGroup // watches and leases
+
+	mu      sync.Mutex         // guards orphans
+	orphans []clientv3.LeaseID // given up while the server was away, see leaseGivenUp
 }
 
 var (

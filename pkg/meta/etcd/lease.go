@@ -50,7 +50,49 @@ func (s *Store) Grant(ctx context.Context, ttl time.Duration) (meta.Lease, error
 		defer detach()
 		l.keep(rctx, granted, sent.Add(granted))
 	})
+	s.revokeOrphans()
 	return l, nil
+}
+
+// Leases that could not be revoked because the server was away would hold their keys for a whole ttl after its return,
+// since a server that starts begins all leases anew. So they are revoked once the server grants again, a moment later:
+// a holder that writes its keys under the new lease meanwhile keeps them without a gap.
+const (
+	orphanDelay = 300 * time.Millisecond
+	maxOrphans  = 64
+)
+
+func (s *Store) leaseGivenUp(id clientv3.LeaseID) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if len(s.orphans) < maxOrphans {
+		s.orphans = append(s.orphans, id)
+	}
+}
+
+func (s *Store) revokeOrphans() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	ids := s.orphans
+	s.orphans = nil
+	if len(ids) == 0 || s.ctx.Err() != nil {
+		return
+	}
+	s.wg.Go(func() {
+		select {
+		case <-time.After(orphanDelay):
+		case <-s.ctx.Done():
+			return
+		}
+		for _, id := range ids {
+			ctx, cancel := s.call(s.ctx)
+			_, err := s.client.Revoke(ctx, id)
+			cancel()
+			if err != nil && !errors.Is(err, rpctypes.ErrLeaseNotFound) {
+				s.leaseGivenUp(id)
+			}
+		}
+	})
 }
 
 // ID implements meta.Lease.
@@ -59,13 +101,15 @@ func (l *lease) ID() meta.LeaseID { return meta.LeaseID(l.id) }
 // Lost implements meta.Lease.
 func (l *lease) Lost() <-chan struct{} { return l.lost }
 
-// Revoke implements meta.Lease. A lease that is gone is no error.
+// Revoke implements meta.Lease. A lease that is gone is no error. One that cannot be revoked at present is revoked
+// later, when the server is there again.
 func (l *lease) Revoke(ctx context.Context) error {
 	l.stop()
 	cctx, cancel := l.store.call(ctx)
 	defer cancel()
 	_, err := l.store.client.Revoke(cctx, l.id)
 	if err != nil && !errors.Is(err, rpctypes.ErrLeaseNotFound) {
+		l.store.leaseGivenUp(l.id)
 		return l.store.wrap(ctx, "revoke", "lease", err)
 	}
 	return nil

@@ -74,6 +74,61 @@ func TestOutage(t *testing.T) {
 	}
 }
 
+// TestRevokeDuringOutage: a lease that was given up while the server was away does not hold its keys for another ttl
+// after the server's return, and a key that its holder has put under a new lease at once has no gap.
+func TestRevokeDuringOutage(t *testing.T) {
+	dir := t.TempDir()
+	srv, err := embedded.Start(dir, quiet())
+	if err != nil {
+		t.Fatal(err)
+	}
+	s, err := srv.Open(t.Context(), "gyr")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.Close()
+	old, err := s.Grant(t.Context(), time.Minute)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, _, err := s.Txn(t.Context(), nil, []meta.Op{{Key: "owner", Lease: old.ID()}, {Key: "node", Lease: old.ID()}}); err != nil {
+		t.Fatal(err)
+	}
+	if err := srv.Close(); err != nil {
+		t.Fatal(err)
+	}
+	short, cancel := context.WithTimeout(t.Context(), 200*time.Millisecond)
+	defer cancel()
+	if err := old.Revoke(short); !errors.Is(err, meta.ErrUnavailable) {
+		t.Fatalf("Revoke without a server: %v", err)
+	}
+	_ = start(t, dir)
+	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+	defer cancel()
+	fresh, err := s.Grant(ctx, time.Minute)
+	if err != nil {
+		t.Fatal(err)
+	}
+	rev, _, err := s.Txn(ctx, nil, []meta.Op{{Key: "node", Value: []byte("again"), Lease: fresh.ID()}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for events := s.Watch(ctx, "", rev+1); ; {
+		select {
+		case b := <-events:
+			if b.Err != nil || len(b.Events) != 1 || b.Events[0].KV.Key != "owner" {
+				t.Fatalf("expected the end of the key owner alone, got %+v", b)
+			}
+			if kv, err := s.Get(ctx, "node"); err != nil || string(kv.Value) != "again" {
+				t.Fatalf("the key under the new lease: %+v, %v", kv, err)
+			}
+			return
+		case <-ctx.Done():
+			t.Fatal("the key of the lease that was given up is still there after 10 s")
+		}
+	}
+}
+
 func TestOpenWithoutServer(t *testing.T) {
 	began := time.Now()
 	_, err := etcd.Open(t.Context(), etcd.Config{Endpoints: []string{"unix:///nowhere/etcd.sock"}, DialTimeout: 200 * time.Millisecond}, quiet())
