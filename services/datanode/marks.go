@@ -114,7 +114,12 @@ func (o *owner) truncation(now time.Time) mq.Position {
 	cache := o.node.deps.Cache
 	for _, c := range cache.AllCollections() {
 		for _, v := range cache.Views(c.ID) {
-			if v.Shard < len(c.ShardLogs) && c.ShardLogs[v.Shard] == o.number {
+			if v.Shard >= len(c.ShardLogs) || c.ShardLogs[v.Shard] != o.number {
+				continue
+			}
+			// A view that begins at its shard's checkpoint needs nothing below the log's: the shard has no record between
+			// them. Else an idle shard would hold the log back for ever (trace 30).
+			if m := cache.Shard(v.Collection, v.Shard); m == nil || m.Checkpoint != v.From {
 				before = min(before, v.From)
 			}
 		}

@@ -173,8 +173,10 @@ func (t *torture) faults(p *proc) {
 	})
 	for range 40 {
 		p.objects.Add(fault.Rule{Op: objfault.Put, Skip: t.n(100), Times: 1, Err: fault.ErrInjected, After: t.n(2) == 0})
-		p.meta.Add(fault.Rule{Op: metafault.Txn, Key: []string{catalog.ShardPrefix, intentPrefix, catalog.MarksPrefix, catalog.OwnerPrefix}[t.n(4)],
-			Skip: t.n(40), Times: 1, Err: fault.ErrInjected, After: t.n(2) == 0})
+		p.meta.Add(fault.Rule{
+			Op: metafault.Txn, Key: []string{catalog.ShardPrefix, intentPrefix, catalog.MarksPrefix, catalog.OwnerPrefix}[t.n(4)],
+			Skip: t.n(40), Times: 1, Err: fault.ErrInjected, After: t.n(2) == 0,
+		})
 		p.meta.Add(fault.Rule{Op: metafault.Get, Skip: t.n(400), Times: 1, Err: fault.ErrInjected})
 	}
 }
@@ -187,8 +189,10 @@ func (t *torture) client() {
 	switch t.n(6) {
 	case 0:
 		key = -t.number() // a key of its own, so that a delete that is there twice is seen
-		req = &pb.WriteRequest{Collection: coll, Shard: int32(t.n(2)), SchemaVersion: 1, Kind: pb.WriteKind_DELETE,
-			RequestId: fmt.Appendf(nil, "delete--%08d", -key), Keys: schema.Keys{Ints: []int64{key}}.Encode(nil)}
+		req = &pb.WriteRequest{
+			Collection: coll, Shard: int32(t.n(2)), SchemaVersion: 1, Kind: pb.WriteKind_DELETE,
+			RequestId: fmt.Appendf(nil, "delete--%08d", -key), Keys: schema.Keys{Ints: []int64{key}}.Encode(nil),
+		}
 	case 1:
 		ctx, cancel = context.WithTimeout(ctx, t.ms(100)) // a client that leaves
 		defer cancel()
@@ -283,8 +287,10 @@ func (t *torture) calm() {
 // TestRealFiles seals into real segment files, in real time, over a change of the schema.
 func TestRealFiles(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
-	w := &world{t: t, ctx: ctx, meta: metamem.New(), queue: mqmem.New(), objects: objmem.New(), coord: &fakeCoordinator{id: 1000},
-		procs: map[string]*proc{}, model: map[int64]modelRequest{}}
+	w := &world{
+		t: t, ctx: ctx, meta: metamem.New(), queue: mqmem.New(), objects: objmem.New(), coord: &fakeCoordinator{id: 1000},
+		procs: map[string]*proc{}, model: map[int64]modelRequest{},
+	}
 	w.cache = catalog.NewCache(w.meta, slog.New(slog.DiscardHandler))
 	w.wg.Go(func() { _ = w.cache.Run(ctx) })
 	w.seed()

@@ -36,16 +36,20 @@ func (n *Node) compact(ctx context.Context, t *catalog.Task, p *progress) (*cata
 		}
 		p.set(0.5 * float32(i+1) / float32(len(t.Sources)))
 	}
-	info, _, err := segment.Merge(ctx, n.deps.Objects, segment.MergeConfig{Dir: t.Dir, Schema: &t.Schema, Sources: sources,
-		Drop: func(_, dead uint64) bool { return dead != 0 && dead <= t.Horizon }})
+	info, _, err := segment.Merge(ctx, n.deps.Objects, segment.MergeConfig{
+		Dir: t.Dir, Schema: &t.Schema, Sources: sources,
+		Drop: func(_, dead uint64) bool { return dead != 0 && dead <= t.Horizon },
+	})
 	if err != nil {
 		return nil, fmt.Errorf("merge %d segments: %w", len(sources), err)
 	}
 	if info.Rows == 0 {
 		return &catalog.TaskResult{}, nil
 	}
-	return &catalog.TaskResult{Segment: &catalog.Segment{ID: t.Target, Partition: t.Sources[0].Partition, Rows: info.Rows, Bytes: info.Bytes,
-		MinTS: info.MinTS, MaxTS: info.MaxTS, AppliedThrough: t.ApplyThrough, Dir: t.Dir, Schema: t.Schema.Version}}, nil
+	return &catalog.TaskResult{Segment: &catalog.Segment{
+		ID: t.Target, Partition: t.Sources[0].Partition, Rows: info.Rows, Bytes: info.Bytes,
+		MinTS: info.MinTS, MaxTS: info.MaxTS, AppliedThrough: t.ApplyThrough, Dir: t.Dir, Schema: t.Schema.Version,
+	}}, nil
 }
 
 // readDeltas reads the deletes up to ApplyThrough.

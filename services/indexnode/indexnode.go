@@ -79,10 +79,14 @@ func New(cfg Config, deps Deps) (*Node, error) {
 	if err := cfg.Validate(); err != nil {
 		return nil, err
 	}
-	n := &Node{cfg: cfg, deps: deps, id: rand.Int64N(1<<53-1) + 1, log: deps.Logger.With("role", "indexnode"),
+	n := &Node{
+		cfg: cfg, deps: deps, id: rand.Int64N(1<<53-1) + 1, log: deps.Logger.With("role", "indexnode"),
 		tasks: prometheus.NewCounterVec(prometheus.CounterOpts{Name: "gyr_indexnode_tasks_total", Help: "Tasks ended, by kind and outcome."}, []string{"kind", "outcome"}),
-		time: prometheus.NewHistogramVec(prometheus.HistogramOpts{Name: "gyr_indexnode_task_seconds", Help: "Time that tasks took, by kind.",
-			Buckets: prometheus.ExponentialBuckets(0.01, 3, 12)}, []string{"kind"})}
+		time: prometheus.NewHistogramVec(prometheus.HistogramOpts{
+			Name: "gyr_indexnode_task_seconds", Help: "Time that tasks took, by kind.",
+			Buckets: prometheus.ExponentialBuckets(0.01, 3, 12),
+		}, []string{"kind"}),
+	}
 	if deps.Registerer != nil {
 		deps.Registerer.MustRegister(n.tasks, n.time)
 	}
@@ -104,8 +108,10 @@ func (n *Node) Run(ctx context.Context) error {
 }
 
 func (n *Node) stayRegistered(ctx context.Context) error {
-	self := catalog.Node{ID: n.id, Role: catalog.RoleIndexNode, Addr: n.cfg.Addr, Metrics: n.cfg.Metrics,
-		Version: n.cfg.Version, Started: time.Now().UnixMilli()}
+	self := catalog.Node{
+		ID: n.id, Role: catalog.RoleIndexNode, Addr: n.cfg.Addr, Metrics: n.cfg.Metrics,
+		Version: n.cfg.Version, Started: time.Now().UnixMilli(),
+	}
 	for ctx.Err() == nil {
 		if err := catalog.Register(ctx, n.deps.Meta, n.cfg.LeaseTTL, self); ctx.Err() == nil {
 			n.log.Warn("registration lost, registering again", "error", err)

@@ -18,8 +18,10 @@ func main() {
 		Register: cfg.Register,
 		Build: func(_ context.Context, env *process.Env) (*process.Services, error) {
 			cfg.Addr, cfg.Metrics, cfg.Version = env.Addr, env.MetricsAddr, version.String()
-			n, err := indexnode.New(cfg, indexnode.Deps{Meta: env.Meta, Objects: env.Objects,
-				Coordinator: process.Tasks{Client: env.Peers.Coordinator()}, Logger: env.Logger, Registerer: env.Registry})
+			n, err := indexnode.New(cfg, indexnode.Deps{
+				Meta: env.Meta, Objects: env.Objects,
+				Coordinator: process.Tasks{Client: env.Peers.Coordinator()}, Logger: env.Logger, Registerer: env.Registry,
+			})
 			if err != nil {
 				return nil, err
 			}
