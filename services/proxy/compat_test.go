@@ -7,6 +7,7 @@ import (
 	"github.com/milvus-io/milvus-proto/go-api/v3/commonpb"
 	"github.com/milvus-io/milvus-proto/go-api/v3/milvuspb"
 	"github.com/milvus-io/milvus-proto/go-api/v3/schemapb"
+	"google.golang.org/protobuf/encoding/protowire"
 	"google.golang.org/protobuf/proto"
 
 	"github.com/gyr-db/gyr/pkg/catalog"
@@ -195,6 +196,18 @@ func TestJSONIndexes(t *testing.T) {
 		}
 		if c.want != "" && defaultIndexName(coll, def) != c.want {
 			t.Errorf("%s: called %s", name, defaultIndexName(coll, def))
+		}
+	}
+}
+
+// TestUnknownParts: a read is not answered without a part of it.
+func TestUnknownParts(t *testing.T) {
+	for number, want := range map[protowire.Number]string{24: "function_chains of a search is not supported", 99: "field 99 of SearchRequest is not supported"} {
+		req := &milvuspb.SearchRequest{}
+		mustStatus(t, refuseUnknown(req))
+		req.ProtoReflect().SetUnknown(protowire.AppendVarint(protowire.AppendTag(nil, number, protowire.VarintType), 1))
+		if err := refuseSearchParts(req); err == nil || err.Error() != want || errs.CodeOf(err) != errs.Unimplemented {
+			t.Errorf("%d: %v", number, err)
 		}
 	}
 }

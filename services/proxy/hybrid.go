@@ -96,6 +96,9 @@ func parseHybrid(c *catalog.Collection, req *milvuspb.HybridSearchRequest) (*hyb
 	case req.GetNamespace() != "":
 		return nil, notBuilt("namespace")
 	}
+	if err := refuseUnknown(req); err != nil {
+		return nil, err
+	}
 	params, err := readParams(req.RankParams)
 	if err != nil {
 		return nil, err

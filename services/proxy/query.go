@@ -35,6 +35,9 @@ func (p *Proxy) Query(ctx context.Context, req *milvuspb.QueryRequest) (*milvusp
 	if c.Load == nil {
 		return nil, collectionNotLoaded(c)
 	}
+	if err := refuseUnknown(req); err != nil {
+		return nil, err
+	}
 	spec, err := parseQuery(c, req)
 	if err != nil {
 		return nil, err

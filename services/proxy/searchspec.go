@@ -87,7 +87,7 @@ func refuseSearchParts(req *milvuspb.SearchRequest) error {
 	case req.GetNamespace() != "":
 		return notBuilt("namespace")
 	}
-	return nil
+	return refuseUnknown(req)
 }
 
 // window reads topk and offset.
