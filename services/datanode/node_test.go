@@ -564,6 +564,22 @@ func TestMarks(t *testing.T) {
 	})
 }
 
+// TestIdleShardHoldsNothingBack: a loaded shard without a write does not keep the log of the others (trace 30).
+func TestIdleShardHoldsNothingBack(t *testing.T) {
+	inWorld(t, func(w *world) {
+		p := w.start("a", nil)
+		w.owned()
+		w.put(catalog.ViewKey(coll, 0, 0), catalog.View{Collection: coll, Shard: 0, Number: 1})
+		w.mustWrite(w.insertOf(1, partA, 1))
+		w.flush()
+		time.Sleep(10 * time.Minute)
+		if s := p.node.Status().Logs[0]; s.Truncated == 0 || s.Truncated != s.Checkpoint {
+			t.Errorf("a view of an idle shard begins at 0, and the log is kept from there: %+v", s)
+		}
+		w.check()
+	})
+}
+
 // TestKillAtEveryStep kills the owner at each call of the upload and commit of a seal, before and after it takes effect.
 func TestKillAtEveryStep(t *testing.T) {
 	for _, after := range []bool{false, true} {
