@@ -190,7 +190,10 @@ func (t *tailer) run(ctx context.Context) {
 		reader = wal.NewReader(t.mq, t.lastApplied())
 		sleep(ctx, 200*time.Millisecond)
 	}
-	t.fail(errs.New(errs.Unavailable, "this node is stopping"))
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.err = errs.New(errs.Unavailable, "this node is stopping")
+	t.broadcast()
 }
 
 // prepare takes a pending rewind over and makes the coming read interruptible.
