@@ -28,6 +28,9 @@ type Config struct {
 	SealBytes    int64
 	SealAge      time.Duration
 	SealLogBytes int64
+	// EntryBytes is what an entry of the log counts for beside its records' bytes, in SealLogBytes and WindowBytes: those
+	// bound what a takeover reads, and where each entry is an object that costs a request, it is the entries that take time.
+	EntryBytes int64
 	// UnsealedSoft and UnsealedHard bound the memory of what is not in the bucket yet, over all logs of this node: above
 	// the first rows are refused for the moment, above the second everything is.
 	UnsealedSoft, UnsealedHard int64
@@ -85,6 +88,8 @@ func (c Config) Validate() error {
 	switch {
 	case c.Addr == "":
 		return errors.New("datanode: addr must be set")
+	case c.EntryBytes < 0:
+		return errors.New("datanode: entry bytes must not be negative")
 	case c.SealBytes <= 0 || c.SealLogBytes <= 0 || c.MaxRequestBytes <= 0 || c.UploadWorkers <= 0 || c.IDReserve <= 0:
 		return errors.New("datanode: seal bounds, request bytes, upload workers and id reserve must be positive")
 	case c.UnsealedSoft <= 0 || c.UnsealedHard < c.UnsealedSoft:

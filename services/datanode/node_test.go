@@ -385,7 +385,8 @@ func TestReasonsToSeal(t *testing.T) {
 	}{
 		"size":   {func(c *Config) { c.SealBytes = 40_000 }, time.Second, 2000},
 		"age":    {func(c *Config) { c.SealAge = time.Hour }, time.Hour + time.Minute, 2001},
-		"log":    {func(c *Config) { c.SealLogBytes = 30_000 }, time.Second, 1}, // the old row of shard 1 holds the log
+		"log":    {func(c *Config) { c.SealLogBytes = 30_000 }, time.Second, 1},                        // the old row of shard 1 holds the log
+		"entry":  {func(c *Config) { c.SealLogBytes, c.EntryBytes = 1<<20, 1<<20 }, time.Second, 2001}, // the first seal is an entry too
 		"memory": {func(c *Config) { c.SealBytes, c.UnsealedSoft = 500_000, 60_000 }, time.Second, 2000},
 		"none":   {func(c *Config) { c.SealAge = time.Hour }, 50 * time.Minute, 0},
 	} {

@@ -133,6 +133,7 @@ func (o *owner) apply(before wal.Start, e wal.Accepted) error {
 	defer o.mu.Unlock()
 	flying := o.flying
 	o.flying = nil
+	o.logBytes += o.node.cfg.EntryBytes
 	for i := range e.Records {
 		r := &e.Records[i]
 		var p *payload

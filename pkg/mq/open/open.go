@@ -45,6 +45,13 @@ func Queue(ctx context.Context, rawURL string, deps Deps) (mq.Queue, error) {
 	return nil, refuse(rawURL, fmt.Sprintf("the scheme %q is unknown", scheme))
 }
 
+// EntryIsObject reports whether each entry of the queue's logs is an object in a bucket, so that reading it costs a
+// request.
+func EntryIsObject(rawURL string) bool {
+	u, err := url.Parse(rawURL)
+	return err == nil && u.Scheme == "woodpecker" && u.Query().Get("storage") != ""
+}
+
 func refuse(rawURL, why string) error {
 	return fmt.Errorf("message queue %q: %s; it must be woodpecker:///abs/dir, woodpecker://?storage=s3&bucket=B&prefix=P or kafka://host:port/prefix", rawURL, why)
 }

@@ -62,3 +62,13 @@ func TestRefuses(t *testing.T) {
 		t.Error("no object store, and no error")
 	}
 }
+
+func TestEntryIsObject(t *testing.T) {
+	for url, want := range map[string]bool{
+		"woodpecker://?storage=s3&bucket=b&prefix=p": true, "woodpecker:///dir": false, "kafka://h:1/p": false, "://": false,
+	} {
+		if got := open.EntryIsObject(url); got != want {
+			t.Errorf("%s: %v", url, got)
+		}
+	}
+}
