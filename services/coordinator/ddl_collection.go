@@ -118,7 +118,7 @@ func (t *term) checkNewCollection(wanted *catalog.Collection) (*catalog.Collecti
 		return nil, noDatabase(wanted.DB)
 	}
 	if _, taken := cache.Alias(wanted.DB, wanted.Name); taken {
-		return nil, errs.Input(errs.AliasCollectionClash, "collection name [%s] conflicts with an existing alias, please choose a unique name", wanted.Name)
+		return nil, errs.Input(errs.AliasCollectionClash, "alias and collection name conflict[database=%s][alias=%s]", wanted.DB, wanted.Name)
 	}
 	if have := cache.Collection(wanted.DB, wanted.Name); have != nil {
 		if sameDefinition(have, wanted) {

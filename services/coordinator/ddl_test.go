@@ -72,7 +72,7 @@ func TestCreateCollection(t *testing.T) {
 		bad.SchemaJson = []byte(`{"fields":[{"id":100,"name":"id","type":5,"primary_key":true}]}`)
 		w.refused2(w.c.CreateCollection(w.ctx, bad))(errs.InvalidParameter, "schema does not contain vector field")
 		w.must(w.c.CreateAlias(w.ctx, &pb.AliasRequest{Db: "default", Alias: "x", Collection: "a"}))
-		w.refused2(w.c.CreateCollection(w.ctx, createRequest("x", 1)))(errs.AliasCollectionClash, "conflicts with an existing alias")
+		w.refused2(w.c.CreateCollection(w.ctx, createRequest("x", 1)))(errs.AliasCollectionClash, "alias and collection name conflict[database=default][alias=x]")
 		two := w.must(w.c.CreateCollection(w.ctx, createRequest("b", 2)))
 		if got := w.cache.CollectionByID(two.Id).ShardLogs; fmt.Sprint(got) != "[1 0]" {
 			t.Errorf("the next shards lie in logs %v", got)

@@ -12,12 +12,25 @@ import (
 
 // CreateAlias implements milvuspb.MilvusServiceServer.
 func (p *Proxy) CreateAlias(ctx context.Context, req *milvuspb.CreateAliasRequest) (*commonpb.Status, error) {
+	if err := checkNames(req.Alias, req.CollectionName); err != nil {
+		return nil, err
+	}
 	ack, err := p.deps.Peers.Coordinator().CreateAlias(ctx, &pb.AliasRequest{Db: req.DbName, Alias: req.Alias, Collection: req.CollectionName})
 	return success(), p.changed(ctx, ack, err)
 }
 
+func checkNames(alias, collection string) error {
+	if err := checkAliasName(alias); err != nil {
+		return err
+	}
+	return checkCollectionName(collection)
+}
+
 // AlterAlias implements milvuspb.MilvusServiceServer.
 func (p *Proxy) AlterAlias(ctx context.Context, req *milvuspb.AlterAliasRequest) (*commonpb.Status, error) {
+	if err := checkNames(req.Alias, req.CollectionName); err != nil {
+		return nil, err
+	}
 	ack, err := p.deps.Peers.Coordinator().AlterAlias(ctx, &pb.AliasRequest{Db: req.DbName, Alias: req.Alias, Collection: req.CollectionName})
 	return success(), p.changed(ctx, ack, err)
 }

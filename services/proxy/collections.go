@@ -60,6 +60,9 @@ func (p *Proxy) DropCollection(ctx context.Context, req *milvuspb.DropCollection
 	if _, err := p.database(req.DbName); err != nil {
 		return nil, err
 	}
+	if err := checkCollectionName(req.CollectionName); err != nil {
+		return nil, err
+	}
 	ack, err := p.deps.Peers.Coordinator().DropCollection(ctx, ref(req.DbName, req.CollectionName))
 	return success(), p.changed(ctx, ack, err)
 }
@@ -147,6 +150,9 @@ func (p *Proxy) publishedPercent(c *catalog.Collection) int64 {
 
 // RenameCollection implements milvuspb.MilvusServiceServer.
 func (p *Proxy) RenameCollection(ctx context.Context, req *milvuspb.RenameCollectionRequest) (*commonpb.Status, error) {
+	if err := checkCollectionName(req.NewName); err != nil {
+		return nil, err
+	}
 	ack, err := p.deps.Peers.Coordinator().RenameCollection(ctx, &pb.RenameCollectionRequest{
 		Db: req.DbName, Name: req.OldName, NewDb: req.NewDBName, NewName: req.NewName,
 	})

@@ -2,6 +2,7 @@ package proxy
 
 import (
 	"reflect"
+	"strings"
 	"testing"
 
 	"github.com/milvus-io/milvus-proto/go-api/v3/commonpb"
@@ -208,6 +209,47 @@ func TestUnknownParts(t *testing.T) {
 		req.ProtoReflect().SetUnknown(protowire.AppendVarint(protowire.AppendTag(nil, number, protowire.VarintType), 1))
 		if err := refuseSearchParts(req); err == nil || err.Error() != want || errs.CodeOf(err) != errs.Unimplemented {
 			t.Errorf("%d: %v", number, err)
+		}
+	}
+}
+
+// TestNames: a name that nothing can have is told from one that nothing has.
+func TestNames(t *testing.T) {
+	w := newWorld(t)
+	ctx, c := testContext(t), w.client()
+	long := strings.Repeat("a", 256)
+	for name, want := range map[string]string{
+		"12-s": "Invalid collection name: 12-s. the first character of a collection name must be an underscore or letter: invalid parameter",
+		"a b":  "Invalid collection name: a b. collection name can only contain numbers, letters and underscores: invalid parameter",
+		long:   "Invalid collection name: " + long + ". the length of a collection name must be less than 255 characters: invalid parameter",
+	} {
+		for call, do := range map[string]func() (*commonpb.Status, error){
+			"alias": func() (*commonpb.Status, error) {
+				return c.CreateAlias(ctx, &milvuspb.CreateAliasRequest{Alias: "x", CollectionName: name})
+			},
+			"drop": func() (*commonpb.Status, error) {
+				return c.DropCollection(ctx, &milvuspb.DropCollectionRequest{CollectionName: name})
+			},
+			"load": func() (*commonpb.Status, error) {
+				return c.LoadCollection(ctx, &milvuspb.LoadCollectionRequest{CollectionName: name})
+			},
+			"describe": func() (*commonpb.Status, error) {
+				resp, err := c.DescribeCollection(ctx, &milvuspb.DescribeCollectionRequest{CollectionName: name})
+				return resp.GetStatus(), err
+			},
+		} {
+			st, err := do()
+			if err != nil || st.Reason != want || st.ErrorCode != commonpb.ErrorCode_IllegalArgument {
+				t.Errorf("%s %s: %v %v", call, name, st, err)
+			}
+		}
+	}
+	st, err := c.AlterAlias(ctx, &milvuspb.AlterAliasRequest{Alias: "12-s", CollectionName: "c"})
+	wantStatus(t, st, err, errs.InvalidParameter, commonpb.ErrorCode_IllegalArgument, "Invalid collection alias: 12-s. the first character of a collection alias must be an underscore or letter: invalid parameter")
+	for _, name := range []string{"", "  ", "(mn)"} {
+		st, err = c.DropDatabase(ctx, &milvuspb.DropDatabaseRequest{DbName: name})
+		if err != nil || st.Code != int32(errs.DatabaseInvalidName) || !strings.HasSuffix(st.Reason, ": invalid database name[database="+name+"]") {
+			t.Errorf("%q: %v %v", name, st, err)
 		}
 	}
 }

@@ -11,12 +11,18 @@ import (
 
 // CreateDatabase implements milvuspb.MilvusServiceServer.
 func (p *Proxy) CreateDatabase(ctx context.Context, req *milvuspb.CreateDatabaseRequest) (*commonpb.Status, error) {
+	if err := checkDatabaseName(req.DbName); err != nil {
+		return nil, err
+	}
 	ack, err := p.deps.Peers.Coordinator().CreateDatabase(ctx, &pb.DatabaseRequest{Name: req.DbName, Properties: kvMap(req.Properties)})
 	return success(), p.changed(ctx, ack, err)
 }
 
 // DropDatabase implements milvuspb.MilvusServiceServer.
 func (p *Proxy) DropDatabase(ctx context.Context, req *milvuspb.DropDatabaseRequest) (*commonpb.Status, error) {
+	if err := checkDatabaseName(req.DbName); err != nil {
+		return nil, err
+	}
 	ack, err := p.deps.Peers.Coordinator().DropDatabase(ctx, &pb.DatabaseRequest{Name: req.DbName})
 	return success(), p.changed(ctx, ack, err)
 }

@@ -23,11 +23,11 @@ func (p *Proxy) collection(db, name string) (*catalog.Collection, error) {
 	if _, err := p.database(db); err != nil {
 		return nil, err
 	}
-	if name == "" {
-		return nil, errs.Invalid("Invalid collection name: %s. the collection name should not be empty", name)
-	}
 	c := p.deps.Cache.Collection(db, name)
 	if c == nil {
+		if err := checkCollectionName(name); err != nil {
+			return nil, err
+		}
 		return nil, collectionNotFound(db, name)
 	}
 	return c, nil

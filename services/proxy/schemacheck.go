@@ -3,7 +3,6 @@ package proxy
 import (
 	"fmt"
 	"strconv"
-	"strings"
 
 	"github.com/milvus-io/milvus-proto/go-api/v3/schemapb"
 	"google.golang.org/protobuf/proto"
@@ -34,7 +33,7 @@ func parseSchema(raw []byte, collection string, shards int32) (*schema.Schema, *
 	for _, check := range []func() error{
 		func() error { return checkParts(&in) },
 		func() error { return checkCounts(&in, shards) },
-		func() error { return checkName("collection", collection) },
+		func() error { return checkCollectionName(collection) },
 		func() error { return checkReserved(&in) },
 		func() error { return checkPrimaryKey(&in) },
 		func() error { return checkDynamicFlags(&in) },
@@ -102,25 +101,6 @@ func checkCounts(in *schemapb.CollectionSchema, shards int32) error {
 	}
 	return nil
 }
-
-// checkName says why a name cannot be taken. what is the word for it in the message.
-func checkName(what, name string) error {
-	name = strings.TrimSpace(name)
-	switch {
-	case name == "":
-		return errs.Invalid("Invalid %s name: %s. the %s name should not be empty", what, name, what)
-	case len(name) > maxNameLength:
-		return errs.Invalid("Invalid %s name: %s. the length of a %s name must be less than %d characters", what, name, what, maxNameLength)
-	case !letter(rune(name[0])):
-		return errs.Invalid("Invalid %s name: %s. the first character of a %s name must be an underscore or letter", what, name, what)
-	}
-	if strings.ContainsFunc(name, func(r rune) bool { return !letter(r) && (r < '0' || r > '9') }) {
-		return errs.Invalid("Invalid %s name: %s. %s name can only contain numbers, letters and underscores", what, name, what)
-	}
-	return nil
-}
-
-func letter(r rune) bool { return r == '_' || r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' }
 
 func checkReserved(in *schemapb.CollectionSchema) error {
 	for _, f := range in.Fields {
