@@ -19,6 +19,8 @@ const (
 	VarChar      Type = 21
 	Array        Type = 22
 	JSON         Type = 23
+	Geometry     Type = 24 // as a Form only
+	Timestamptz  Type = 26 // as a Form only
 	BinaryVector Type = 100
 	FloatVector  Type = 101
 )
@@ -31,7 +33,8 @@ func (t Type) IsVector() bool { return t >= BinaryVector && t < 200 }
 
 var typeNames = map[Type]string{
 	Bool: "Bool", Int8: "Int8", Int16: "Int16", Int32: "Int32", Int64: "Int64", Float: "Float", Double: "Double",
-	VarChar: "VarChar", Array: "Array", JSON: "JSON", BinaryVector: "BinaryVector", FloatVector: "FloatVector",
+	VarChar: "VarChar", Array: "Array", JSON: "JSON", Geometry: "Geometry", Timestamptz: "Timestamptz",
+	BinaryVector: "BinaryVector", FloatVector: "FloatVector",
 }
 
 func (t Type) String() string {
@@ -64,6 +67,7 @@ type Field struct {
 	Name         string `json:"name"`
 	Description  string `json:"description,omitempty"`
 	Type         Type   `json:"type"`
+	Form         Type   `json:"form,omitempty"` // the type that users see where it isn't Type, see Shown
 	Elem         Type   `json:"elem,omitempty"` // element type of an Array
 	PrimaryKey   bool   `json:"primary_key,omitempty"`
 	AutoID       bool   `json:"auto_id,omitempty"`
@@ -76,6 +80,15 @@ type Field struct {
 	TypeParams   []KV   `json:"type_params,omitempty"`
 	// Default is a one-row column with the default value; nil when there is none.
 	Default *Column `json:"default,omitempty"`
+}
+
+// Shown is the type that users see. A Timestamptz is kept as Int64, microseconds since 1970 in UTC, a Geometry as VarChar,
+// its WKT: only the proxy knows the difference.
+func (f *Field) Shown() Type {
+	if f.Form != 0 {
+		return f.Form
+	}
+	return f.Type
 }
 
 // Schema is an ordered list of fields. With EnableDynamic it holds the hidden $meta field as its last one.

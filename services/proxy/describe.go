@@ -7,6 +7,7 @@ import (
 	"maps"
 	"slices"
 	"strconv"
+	"time"
 
 	"github.com/milvus-io/milvus-proto/go-api/v3/commonpb"
 	"github.com/milvus-io/milvus-proto/go-api/v3/milvuspb"
@@ -101,7 +102,7 @@ func publicSchema(c *catalog.Collection) *schemapb.CollectionSchema {
 
 func publicField(f *schema.Field) *schemapb.FieldSchema {
 	return &schemapb.FieldSchema{
-		FieldID: f.ID, Name: f.Name, Description: f.Description, DataType: schemapb.DataType(f.Type),
+		FieldID: f.ID, Name: f.Name, Description: f.Description, DataType: schemapb.DataType(f.Shown()),
 		ElementType: schemapb.DataType(f.Elem), IsPrimaryKey: f.PrimaryKey, AutoID: f.AutoID, IsPartitionKey: f.PartitionKey,
 		Nullable: f.Nullable, IsDynamic: f.Dynamic, TypeParams: kvPairs(f.TypeParams), DefaultValue: publicDefault(f),
 	}
@@ -114,6 +115,8 @@ func publicDefault(f *schema.Field) *schemapb.ValueField {
 		return nil
 	}
 	switch {
+	case f.Form == schema.Timestamptz:
+		return &schemapb.ValueField{Data: &schemapb.ValueField_StringData{StringData: showTime(d.Ints[0], time.UTC)}}
 	case f.Type == schema.Bool:
 		return &schemapb.ValueField{Data: &schemapb.ValueField_BoolData{BoolData: d.Bools[0]}}
 	case f.Type == schema.Int64:

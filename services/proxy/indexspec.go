@@ -179,6 +179,12 @@ func resolveScalarIndex(out *catalog.Index, f *schema.Field, asked string, param
 		}
 		return placeJSONIndex(out, f, asked, params)
 	}
+	if f.Form == schema.Geometry {
+		if kind := strings.ToUpper(out.Type); kind != autoIndex && kind != "RTREE" {
+			return errs.Invalid("index type %s is not supported on a Geometry field", out.Type)
+		}
+		return nil
+	}
 	base := f.Type
 	if f.Type == schema.Array {
 		base = f.Elem

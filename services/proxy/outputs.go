@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/milvus-io/milvus-proto/go-api/v3/schemapb"
 
@@ -16,6 +17,7 @@ import (
 // outputs is what a read returns of its rows.
 type outputs struct {
 	c      *catalog.Collection
+	zone   *time.Location  // of the times shown
 	fields []*schema.Field // columns, in the order of the answer
 	names  []string        // output_fields of the answer
 	// dynamicKeys limit the dynamic column to some keys; nil shows all of it.
@@ -25,7 +27,7 @@ type outputs struct {
 // parseOutputs resolves the names that a user asked for: fields, `*`, the dynamic field, and keys of it. always adds
 // the primary key, which comes last otherwise only when it was asked for.
 func parseOutputs(c *catalog.Collection, asked []string, always bool) (*outputs, error) {
-	out := &outputs{c: c}
+	out := &outputs{c: c, zone: zoneOf(c)}
 	pk, dynamic := c.Schema.PrimaryKey(), c.Schema.DynamicField()
 	chosen := map[int64]bool{}
 	wholeDynamic, wantsKey := false, always
@@ -122,7 +124,7 @@ func (o *outputs) columns(b *schema.Batch) ([]*schemapb.FieldData, error) {
 		if f.Dynamic {
 			col = o.dynamicColumn(col)
 		}
-		out = append(out, publicColumn(f, col))
+		out = append(out, shownForm(f, publicColumn(f, col), o.zone))
 	}
 	return out, nil
 }

@@ -128,7 +128,9 @@ func parseQuery(c *catalog.Collection, req *milvuspb.QueryRequest) (*querySpec, 
 		return nil, err
 	}
 	if !s.count {
-		s.outs, err = parseOutputs(c, req.OutputFields, true)
+		if s.outs, err = parseOutputs(c, req.OutputFields, true); err == nil {
+			s.outs.zone, err = askedZone(c, params)
+		}
 	}
 	return s, err
 }

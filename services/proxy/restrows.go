@@ -59,6 +59,9 @@ func columnsOfRows(s *schema.Schema, rows []map[string]json.RawMessage) ([]*sche
 
 // columnOfRows gathers one field's values; nil when no row has the field.
 func columnOfRows(f *schema.Field, rows []map[string]json.RawMessage) (*schemapb.FieldData, error) {
+	if f.Form != 0 { // comes as text
+		f = &schema.Field{Name: f.Name, Type: schema.VarChar, Nullable: f.Nullable, Default: f.Default}
+	}
 	c := schema.NewColumn(f)
 	present, missing := 0, 0
 	for i, row := range rows {
@@ -161,6 +164,9 @@ func rowsOfColumns(c *catalog.Collection, data []*schemapb.FieldData) ([]map[str
 		if f == nil { // count(*)
 			f = &schema.Field{Name: d.FieldName, Type: schema.Int64}
 		}
+		if f.Form != 0 { // is shown as text
+			f, d = textColumn(f, d)
+		}
 		n := lengthOf(f, d)
 		if out == nil {
 			out = make([]map[string]any, n)
@@ -189,6 +195,19 @@ func rowsOfColumns(c *catalog.Collection, data []*schemapb.FieldData) ([]map[str
 		out = []map[string]any{}
 	}
 	return out, nil
+}
+
+// textColumn is a column of times or geometries as one of texts.
+func textColumn(f *schema.Field, d *schemapb.FieldData) (*schema.Field, *schemapb.FieldData) {
+	texts := d.GetScalars().GetStringData().GetData()
+	if f.Form == schema.Geometry {
+		texts = d.GetScalars().GetGeometryWktData().GetData()
+	}
+	return &schema.Field{ID: f.ID, Name: f.Name, Type: schema.VarChar, Nullable: f.Nullable}, &schemapb.FieldData{
+		Type: schemapb.DataType_VarChar, FieldName: d.FieldName, ValidData: d.ValidData, Field: &schemapb.FieldData_Scalars{
+			Scalars: &schemapb.ScalarField{Data: &schemapb.ScalarField_StringData{StringData: &schemapb.StringArray{Data: texts}}},
+		},
+	}
 }
 
 func lengthOf(f *schema.Field, d *schemapb.FieldData) int {

@@ -49,6 +49,10 @@ func readField(c *catalog.Collection, f *schema.Field, d *schemapb.FieldData, ro
 		}
 		return nil, errs.Invalid("fieldSchema(%s) has no corresponding fieldData pass in", f.Name)
 	}
+	d, err := storedForm(f, d, zoneOf(c))
+	if err != nil {
+		return nil, err
+	}
 	col, err := columnOf(f, d, rows)
 	if err != nil {
 		return nil, err

@@ -166,12 +166,13 @@ func checkTypes(in *schemapb.CollectionSchema) error {
 
 func checkType(f *schemapb.FieldSchema) error {
 	_, known := schemapb.DataType_name[int32(f.DataType)]
+	kept, _ := storedType(f.DataType)
 	switch {
 	case f.DataType == schemapb.DataType_None || !known:
 		return errs.Invalid("data type not support: %s, field name = %s", f.DataType, f.Name)
 	case f.DataType == schemapb.DataType_String:
 		return errs.Invalid("string data type not supported yet, please use VarChar type instead")
-	case !builtType(schema.Type(f.DataType)):
+	case !builtType(kept):
 		return notBuilt(fmt.Sprintf("data type %s of field %s", f.DataType, f.Name))
 	case f.DataType == schemapb.DataType_Array && !elementType(schema.Type(f.ElementType)):
 		return errs.Invalid("element type %s is not supported, field name = %s", f.ElementType, f.Name)
@@ -236,9 +237,10 @@ func checkDuplicates(s *schema.Schema) error {
 // parseField translates one field and checks its name and parameters.
 func parseField(f *schemapb.FieldSchema, collection string) (schema.Field, error) {
 	out := schema.Field{
-		Name: f.Name, Description: f.Description, Type: schema.Type(f.DataType), PrimaryKey: f.IsPrimaryKey, AutoID: f.AutoID,
+		Name: f.Name, Description: f.Description, PrimaryKey: f.IsPrimaryKey, AutoID: f.AutoID,
 		PartitionKey: f.IsPartitionKey, Nullable: f.Nullable,
 	}
+	out.Type, out.Form = storedType(f.DataType)
 	if err := checkName("field", f.Name); err != nil {
 		return out, err
 	}
@@ -268,6 +270,10 @@ func parseTypeParams(f *schema.Field, params map[string]string, collection strin
 		if f.Dim, err = parseDim(f.Name, params["dim"]); err != nil {
 			return err
 		}
+	}
+	if f.Form == schema.Geometry {
+		f.MaxLength = maxVarCharLength
+		return nil
 	}
 	if f.Type == schema.VarChar || f.Elem == schema.VarChar {
 		if f.MaxLength, err = parseMaxLength(f.Name, collection, params["max_length"]); err != nil {
@@ -331,6 +337,10 @@ func parseDefault(f *schema.Field, v *schemapb.ValueField) error {
 	}
 	if f.Type == schema.Array || f.Type == schema.JSON || f.Type.IsVector() {
 		return errs.Invalid("type %s not support default_value, field name = %s", f.Type, f.Name)
+	}
+	v, err := keptDefault(f, v)
+	if err != nil {
+		return err
 	}
 	c := schema.NewColumn(f)
 	c.N = 1

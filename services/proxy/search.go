@@ -29,6 +29,9 @@ func (p *Proxy) Search(ctx context.Context, req *milvuspb.SearchRequest) (*milvu
 	if err != nil {
 		return nil, err
 	}
+	if outs.zone, err = askedZone(c, spec.params); err != nil {
+		return nil, err
+	}
 	r, err := p.begin(ctx, c, readSpec{
 		partitions: req.PartitionNames, ignoreGrowing: !spec.growing, filter: spec.filter,
 		wish: wish{level: req.ConsistencyLevel, useDefault: req.UseDefaultConsistency, guarantee: req.GuaranteeTimestamp, iterator: spec.iter != nil},
