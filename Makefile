@@ -74,6 +74,10 @@ generate: ## regenerate code from proto/
 cross: ## build for linux/arm64 and darwin/arm64
 	@for p in linux/arm64 darwin/arm64; do GOOS=$${p%/*} GOARCH=$${p#*/} go build -o /dev/null ./services/standalone/cmd/gyr-standalone && echo "$$p builds" || exit 1; done
 
+.PHONY: test-arm64
+test-arm64: ## tests of the engine and the formats for arm64 under qemu
+	@tools/arm64.sh
+
 .PHONY: vuln
 vuln: ## known vulnerabilities, where the database answers
 	go run golang.org/x/vuln/cmd/govulncheck@latest ./pkg/... ./services/...

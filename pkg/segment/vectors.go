@@ -37,7 +37,7 @@ func allocVectors(n, dim int) (*vectors, error) {
 		return nil, fmt.Errorf("map %d bytes for vectors: %w", size, err)
 	}
 	if size >= hugePage {
-		_ = unix.Madvise(mem, unix.MADV_HUGEPAGE) // an optimisation that a kernel may refuse
+		adviseHuge(mem)
 	}
 	v.mem = mem
 	v.data = unsafe.Slice((*float32)(unsafe.Pointer(&mem[0])), n*dim)
