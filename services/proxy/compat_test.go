@@ -244,6 +244,29 @@ func TestNames(t *testing.T) {
 			}
 		}
 	}
+	makeCollection(t, w, "full", 1)
+	for name, want := range map[string]string{
+		" ":     "Invalid partition name: . Partition name should not be empty.: invalid parameter",
+		"a b":   "Invalid partition name: a b. Partition name can only contain numbers, letters and underscores.: invalid parameter",
+		"(mn)":  "Invalid partition name: (mn). The first character of a partition name must be an underscore or letter.: invalid parameter",
+		"12-s":  "",
+		"_free": "",
+	} {
+		has, err := c.HasPartition(ctx, &milvuspb.HasPartitionRequest{CollectionName: "full", PartitionName: name})
+		mustStatus(t, err)
+		drop, err := c.DropPartition(ctx, &milvuspb.DropPartitionRequest{CollectionName: "full", PartitionName: name})
+		mustStatus(t, err)
+		if has.Status.Reason != want || drop.Reason != want {
+			t.Errorf("%q: %v %v", name, has.Status, drop)
+		}
+		if want != "" {
+			up, err := c.Upsert(ctx, &milvuspb.UpsertRequest{CollectionName: "full", PartitionName: name, NumRows: 1, FieldsData: rowsOf(1)})
+			mustStatus(t, err)
+			if up.Status.Reason != want {
+				t.Errorf("%q: %v", name, up.Status)
+			}
+		}
+	}
 	st, err := c.AlterAlias(ctx, &milvuspb.AlterAliasRequest{Alias: "12-s", CollectionName: "c"})
 	wantStatus(t, st, err, errs.InvalidParameter, commonpb.ErrorCode_IllegalArgument, "Invalid collection alias: 12-s. the first character of a collection alias must be an underscore or letter: invalid parameter")
 	for _, name := range []string{"", "  ", "(mn)"} {

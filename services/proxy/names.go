@@ -37,6 +37,27 @@ func checkDatabaseName(name string) error {
 	return nil
 }
 
+// checkPartitionName is checkName for partitions, whose names may start with a digit and hold hyphens.
+func checkPartitionName(name string) error {
+	name = strings.TrimSpace(name)
+	odd := func(r rune) bool { return !letter(r) && (r < '0' || r > '9') }
+	why := ""
+	switch {
+	case name == "":
+		why = "Partition name should not be empty."
+	case len(name) > maxNameLength:
+		why = fmt.Sprintf("The length of a partition name must be less than %d characters.", maxNameLength)
+	case odd(rune(name[0])):
+		why = "The first character of a partition name must be an underscore or letter."
+	case strings.ContainsFunc(name, func(r rune) bool { return odd(r) && r != '-' }):
+		why = "Partition name can only contain numbers, letters and underscores."
+	}
+	if why != "" {
+		return errs.Invalid("Invalid partition name: %s. %s", name, why)
+	}
+	return nil
+}
+
 // nameFault is what is wrong with a name, "" for nothing.
 func nameFault(what, name string) string {
 	switch {

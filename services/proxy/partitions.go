@@ -15,14 +15,28 @@ import (
 
 // CreatePartition implements milvuspb.MilvusServiceServer.
 func (p *Proxy) CreatePartition(ctx context.Context, req *milvuspb.CreatePartitionRequest) (*commonpb.Status, error) {
+	if err := p.checkPartitionCall(req.DbName, req.CollectionName, req.PartitionName); err != nil {
+		return nil, err
+	}
 	ack, err := p.deps.Peers.Coordinator().CreatePartition(ctx, &pb.PartitionRequest{
 		Collection: ref(req.DbName, req.CollectionName), Partition: req.PartitionName,
 	})
 	return success(), p.changed(ctx, ack, err)
 }
 
+// checkPartitionCall checks that there is the collection and that a partition of it can have the name.
+func (p *Proxy) checkPartitionCall(db, collection, name string) error {
+	if _, err := p.collection(db, collection); err != nil {
+		return err
+	}
+	return checkPartitionName(name)
+}
+
 // DropPartition implements milvuspb.MilvusServiceServer.
 func (p *Proxy) DropPartition(ctx context.Context, req *milvuspb.DropPartitionRequest) (*commonpb.Status, error) {
+	if err := p.checkPartitionCall(req.DbName, req.CollectionName, req.PartitionName); err != nil {
+		return nil, err
+	}
 	ack, err := p.deps.Peers.Coordinator().DropPartition(ctx, &pb.PartitionRequest{
 		Collection: ref(req.DbName, req.CollectionName), Partition: req.PartitionName,
 	})
@@ -33,6 +47,9 @@ func (p *Proxy) DropPartition(ctx context.Context, req *milvuspb.DropPartitionRe
 func (p *Proxy) HasPartition(_ context.Context, req *milvuspb.HasPartitionRequest) (*milvuspb.BoolResponse, error) {
 	c, err := p.collection(req.DbName, req.CollectionName)
 	if err != nil {
+		return nil, err
+	}
+	if err := checkPartitionName(req.PartitionName); err != nil {
 		return nil, err
 	}
 	_, err = partition(c, req.PartitionName)

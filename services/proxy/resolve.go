@@ -33,14 +33,25 @@ func (p *Proxy) collection(db, name string) (*catalog.Collection, error) {
 	return c, nil
 }
 
-// partition finds a partition of a collection.
+// partition finds a partition of a collection; a name that none can have is told from one that happens to be free.
 func partition(c *catalog.Collection, name string) (*catalog.Partition, error) {
-	for i := range c.Partitions {
-		if part := &c.Partitions[i]; part.Name == name && part.State != catalog.Dropping {
-			return part, nil
-		}
+	part := livePartition(c, name)
+	if part != nil {
+		return part, nil
+	}
+	if err := checkPartitionName(name); err != nil {
+		return nil, err
 	}
 	return nil, partitionNotFound(name)
+}
+
+func livePartition(c *catalog.Collection, name string) *catalog.Partition {
+	for i := range c.Partitions {
+		if part := &c.Partitions[i]; part.Name == name && part.State != catalog.Dropping {
+			return part
+		}
+	}
+	return nil
 }
 
 // partitionIDs translates names; none are all, which is an empty list.
@@ -48,9 +59,9 @@ func partitionIDs(c *catalog.Collection, names []string) ([]int64, error) {
 	var out []int64
 	seen := map[int64]bool{}
 	for _, name := range names {
-		part, err := partition(c, name)
-		if err != nil {
-			return nil, err
+		part := livePartition(c, name)
+		if part == nil {
+			return nil, partitionNotFound(name)
 		}
 		if !seen[part.ID] {
 			seen[part.ID] = true

@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/milvus-io/milvus-proto/go-api/v3/milvuspb"
+	"go.opentelemetry.io/contrib/instrumentation/google.golang.org/grpc/otelgrpc"
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/encoding"
@@ -20,6 +21,7 @@ import (
 // newGRPCServer returns the public gRPC server.
 func (p *Proxy) newGRPCServer() *grpc.Server {
 	s := grpc.NewServer(
+		grpc.StatsHandler(otelgrpc.NewServerHandler()), // a client's traceparent goes on to the nodes
 		grpc.ForceServerCodecV2(codec{encoding.GetCodecV2(grpcproto.Name)}),
 		// SDKs ping every 5 to 10 s without active calls; a stricter policy ends their connections.
 		grpc.KeepaliveEnforcementPolicy(keepalive.EnforcementPolicy{MinTime: time.Second, PermitWithoutStream: true}),

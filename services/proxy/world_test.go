@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/milvus-io/milvus-proto/go-api/v3/milvuspb"
+	"go.opentelemetry.io/otel/trace"
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/credentials/insecure"
 
@@ -42,6 +43,7 @@ type world struct {
 	scopes   []*pb.Scope
 	fail     map[string][]error // by method, the next errors
 	requests map[string]uint64
+	trace    string // of the last CreateDatabase
 }
 
 // rowVersion is one row.
@@ -309,7 +311,10 @@ func (c worldCoordinator) DropAlias(_ context.Context, req *pb.AliasRequest) (*p
 	return &pb.Ack{Revision: rev}, err
 }
 
-func (c worldCoordinator) CreateDatabase(_ context.Context, req *pb.DatabaseRequest) (*pb.Ack, error) {
+func (c worldCoordinator) CreateDatabase(ctx context.Context, req *pb.DatabaseRequest) (*pb.Ack, error) {
+	c.w.mu.Lock()
+	c.w.trace = trace.SpanContextFromContext(ctx).TraceID().String()
+	c.w.mu.Unlock()
 	return &pb.Ack{Revision: c.w.put(catalog.DatabaseKey(req.Name), catalog.Database{ID: c.newID(), Name: req.Name, Properties: req.Properties})}, nil
 }
 
