@@ -276,3 +276,26 @@ func TestNames(t *testing.T) {
 		}
 	}
 }
+
+// TestLoadStateByKey: with a partition key the state of a partition may be asked for, though none is loaded by itself.
+func TestLoadStateByKey(t *testing.T) {
+	w := newWorld(t)
+	ctx, c := testContext(t), w.client()
+	raw, err := proto.Marshal(&schemapb.CollectionSchema{Name: "c", Fields: []*schemapb.FieldSchema{
+		{Name: "id", DataType: schemapb.DataType_Int64, IsPrimaryKey: true},
+		{Name: "key", DataType: schemapb.DataType_Int64, IsPartitionKey: true},
+		{Name: "vec", DataType: schemapb.DataType_FloatVector, TypeParams: kv("dim", "2")},
+	}})
+	mustStatus(t, err)
+	st, err := c.CreateCollection(ctx, &milvuspb.CreateCollectionRequest{CollectionName: "c", Schema: raw})
+	done(t, st, err)
+	coll, err := w.proxy.collection("default", "c")
+	mustStatus(t, err)
+	resp, err := c.GetLoadState(ctx, &milvuspb.GetLoadStateRequest{CollectionName: "c", PartitionNames: []string{coll.Partitions[0].Name}})
+	mustStatus(t, err)
+	if done(t, resp.Status, nil); resp.State != commonpb.LoadState_LoadStateNotLoad {
+		t.Error(resp)
+	}
+	resp, err = c.GetLoadState(ctx, &milvuspb.GetLoadStateRequest{CollectionName: "c", PartitionNames: []string{"nope"}})
+	wantStatus(t, resp.GetStatus(), err, errs.PartitionNotFound, commonpb.ErrorCode_MetaFailed, "")
+}

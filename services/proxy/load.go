@@ -90,7 +90,7 @@ func (p *Proxy) GetLoadingProgress(ctx context.Context, req *milvuspb.GetLoading
 	if err != nil {
 		return nil, err
 	}
-	st, err := p.deps.Peers.Coordinator().LoadState(ctx, &pb.LoadStateRequest{Collection: ref(c.DB, c.Name), Partitions: req.PartitionNames})
+	st, err := p.loadState(ctx, c, req.PartitionNames)
 	if err != nil {
 		return nil, err
 	}
@@ -108,6 +108,18 @@ func (p *Proxy) GetLoadingProgress(ctx context.Context, req *milvuspb.GetLoading
 	return &milvuspb.GetLoadingProgressResponse{Status: success(), Progress: int64(st.Progress), RefreshProgress: int64(st.Progress)}, nil
 }
 
+// loadState asks how far a collection, or some partitions, are loaded. With a partition key all partitions are loaded
+// together: names need only exist.
+func (p *Proxy) loadState(ctx context.Context, c *catalog.Collection, names []string) (*pb.LoadStateResponse, error) {
+	if partitionKeyField(c) != 0 {
+		if _, err := partitionIDs(c, names); err != nil {
+			return nil, err
+		}
+		names = nil
+	}
+	return p.deps.Peers.Coordinator().LoadState(ctx, &pb.LoadStateRequest{Collection: ref(c.DB, c.Name), Partitions: names})
+}
+
 // GetLoadState implements milvuspb.MilvusServiceServer. What is not there or not loaded is a state, no failure.
 func (p *Proxy) GetLoadState(ctx context.Context, req *milvuspb.GetLoadStateRequest) (*milvuspb.GetLoadStateResponse, error) {
 	c, err := p.collection(req.DbName, req.CollectionName)
@@ -117,7 +129,7 @@ func (p *Proxy) GetLoadState(ctx context.Context, req *milvuspb.GetLoadStateRequ
 	if err != nil {
 		return nil, err
 	}
-	st, err := p.deps.Peers.Coordinator().LoadState(ctx, &pb.LoadStateRequest{Collection: ref(c.DB, c.Name), Partitions: req.PartitionNames})
+	st, err := p.loadState(ctx, c, req.PartitionNames)
 	if err != nil {
 		return nil, err
 	}
