@@ -71,17 +71,18 @@ func (n *Node) FlushState(_ context.Context, req *pb.FlushStateRequest) (*pb.Flu
 	if err != nil {
 		return nil, err
 	}
-	flushed := !o.writer.InFlight(req.FlushTs)
+	flushed, unsealed := !o.writer.InFlight(req.FlushTs), map[int64]int64{}
 	for _, s := range o.named(req.Collection, req.Shards) {
 		o.mu.Lock()
 		open, sealed := s.pending(req.FlushTs)
+		s.countRows(unsealed)
 		o.mu.Unlock()
 		if open {
 			o.sealShard(s, "flush")
 		}
 		flushed = flushed && !open && !sealed
 	}
-	return &pb.FlushStateResponse{Flushed: flushed}, nil
+	return &pb.FlushStateResponse{Flushed: flushed, UnsealedRows: unsealed}, nil
 }
 
 // SyncCatalog implements pb.DataNodeServer. A log that is being taken over admits writes only after its catalog was read,

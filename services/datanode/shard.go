@@ -189,6 +189,17 @@ func (s *shard) pending(ts tso.Timestamp) (open, sealed bool) {
 	return open, sealed
 }
 
+// countRows adds the rows that are not committed to by, by partition.
+func (s *shard) countRows(by map[int64]int64) {
+	for _, g := range append([]*generation{s.open}, s.sealed...) {
+		for partition, chunks := range g.rows {
+			for _, c := range chunks {
+				by[partition] += int64(c.batch.N)
+			}
+		}
+	}
+}
+
 // segmentIDs are the segments with rows of seals under way.
 func (s *shard) segmentIDs() []int64 {
 	var out []int64

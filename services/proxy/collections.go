@@ -226,11 +226,13 @@ func parseAddedField(in *schemapb.FieldSchema, collection string) (schema.Field,
 	return parseField(in, collection)
 }
 
-// GetCollectionStatistics implements milvuspb.MilvusServiceServer. Rows are those in sealed segments, dead or not.
-func (p *Proxy) GetCollectionStatistics(_ context.Context, req *milvuspb.GetCollectionStatisticsRequest) (*milvuspb.GetCollectionStatisticsResponse, error) {
+// GetCollectionStatistics implements milvuspb.MilvusServiceServer. Rows are all that were written, dead or not, until
+// compaction drops them.
+func (p *Proxy) GetCollectionStatistics(ctx context.Context, req *milvuspb.GetCollectionStatisticsRequest) (*milvuspb.GetCollectionStatisticsResponse, error) {
 	c, err := p.collection(req.DbName, req.CollectionName)
 	if err != nil {
 		return nil, err
 	}
-	return &milvuspb.GetCollectionStatisticsResponse{Status: success(), Stats: rowCount(p.sealedRows(c, nil))}, nil
+	rows, err := p.rows(ctx, c, 0)
+	return &milvuspb.GetCollectionStatisticsResponse{Status: success(), Stats: rowCount(rows)}, err
 }

@@ -2,7 +2,10 @@ package proxy
 
 import (
 	"context"
+	"fmt"
 	"strconv"
+	"sync/atomic"
+	"time"
 
 	"github.com/milvus-io/milvus-proto/go-api/v3/commonpb"
 	"github.com/milvus-io/milvus-proto/go-api/v3/milvuspb"
@@ -111,7 +114,7 @@ func partitionLoaded(c *catalog.Collection, id int64) bool {
 }
 
 // GetPartitionStatistics implements milvuspb.MilvusServiceServer.
-func (p *Proxy) GetPartitionStatistics(_ context.Context, req *milvuspb.GetPartitionStatisticsRequest) (*milvuspb.GetPartitionStatisticsResponse, error) {
+func (p *Proxy) GetPartitionStatistics(ctx context.Context, req *milvuspb.GetPartitionStatisticsRequest) (*milvuspb.GetPartitionStatisticsResponse, error) {
 	c, err := p.collection(req.DbName, req.CollectionName)
 	if err != nil {
 		return nil, err
@@ -123,8 +126,32 @@ func (p *Proxy) GetPartitionStatistics(_ context.Context, req *milvuspb.GetParti
 	if err != nil {
 		return nil, err
 	}
-	rows := p.sealedRows(c, func(s *catalog.Segment) bool { return s.Partition == part.ID })
-	return &milvuspb.GetPartitionStatisticsResponse{Status: success(), Stats: rowCount(rows)}, nil
+	rows, err := p.rows(ctx, c, part.ID)
+	return &milvuspb.GetPartitionStatisticsResponse{Status: success(), Stats: rowCount(rows)}, err
+}
+
+// rowsTimeout bounds the question to the logs' owners how many rows they hold.
+const rowsTimeout = 5 * time.Second
+
+// rows counts the rows of a collection, or of one partition, dead or not: those in the bucket and those that the owners
+// of its logs have not sealed yet. A seal that is committed at this moment may be counted twice.
+func (p *Proxy) rows(ctx context.Context, c *catalog.Collection, partition int64) (int64, error) {
+	ctx, cancel := context.WithTimeout(ctx, rowsTimeout)
+	defer cancel()
+	var unsealed atomic.Int64
+	err := p.eachLog(ctx, c, func(ctx context.Context, owner pb.DataNodeClient, log int, shards []int32) error {
+		resp, err := owner.FlushState(ctx, &pb.FlushStateRequest{Collection: c.ID, Log: int32(log), Shards: shards})
+		for id, n := range resp.GetUnsealedRows() {
+			if partition == 0 || id == partition {
+				unsealed.Add(n)
+			}
+		}
+		return err
+	})
+	if err != nil {
+		return 0, fmt.Errorf("count the rows that are not sealed: %w", err)
+	}
+	return unsealed.Load() + p.sealedRows(c, func(s *catalog.Segment) bool { return partition == 0 || s.Partition == partition }), nil
 }
 
 // sealedRows counts the rows in the sealed segments that want accepts; nil accepts all.

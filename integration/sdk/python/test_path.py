@@ -304,6 +304,7 @@ def test_describe_statistics_and_states(client, name, rng):
     d = client.describe_collection(name)
     assert d["collection_name"] == name and d["enable_dynamic_field"] and "$meta" not in [f["name"] for f in d["fields"]]
     assert {f["name"] for f in d["fields"]} == {"id", "vec", "n", "price", "word", "doc", "tags"}
+    assert client.get_collection_stats(name)["row_count"] == 50  # rows count before they are sealed, too
     client.flush(name)
     assert client.get_collection_stats(name)["row_count"] == 50
     assert client.list_indexes(name) == ["vec"]

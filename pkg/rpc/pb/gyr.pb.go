@@ -2297,6 +2297,7 @@ func (x *FlushStateRequest) GetFlushTs() uint64 {
 type FlushStateResponse struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Flushed       bool                   `protobuf:"varint,1,opt,name=flushed,proto3" json:"flushed,omitempty"`
+	UnsealedRows  map[int64]int64        `protobuf:"bytes,2,rep,name=unsealed_rows,json=unsealedRows,proto3" json:"unsealed_rows,omitempty" protobuf_key:"varint,1,opt,name=key" protobuf_val:"varint,2,opt,name=value"` // rows of the shards that no manifest names yet, by partition
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -2336,6 +2337,13 @@ func (x *FlushStateResponse) GetFlushed() bool {
 		return x.Flushed
 	}
 	return false
+}
+
+func (x *FlushStateResponse) GetUnsealedRows() map[int64]int64 {
+	if x != nil {
+		return x.UnsealedRows
+	}
+	return nil
 }
 
 type SyncCatalogRequest struct {
@@ -3657,9 +3665,13 @@ const file_gyr_proto_rawDesc = "" +
 	"collection\x12\x10\n" +
 	"\x03log\x18\x02 \x01(\x05R\x03log\x12\x16\n" +
 	"\x06shards\x18\x03 \x03(\x05R\x06shards\x12\x19\n" +
-	"\bflush_ts\x18\x04 \x01(\x04R\aflushTs\".\n" +
+	"\bflush_ts\x18\x04 \x01(\x04R\aflushTs\"\xcb\x01\n" +
 	"\x12FlushStateResponse\x12\x18\n" +
-	"\aflushed\x18\x01 \x01(\bR\aflushed\"0\n" +
+	"\aflushed\x18\x01 \x01(\bR\aflushed\x12Z\n" +
+	"\runsealed_rows\x18\x02 \x03(\v25.gyr.internal.v1.FlushStateResponse.UnsealedRowsEntryR\funsealedRows\x1a?\n" +
+	"\x11UnsealedRowsEntry\x12\x10\n" +
+	"\x03key\x18\x01 \x01(\x03R\x03key\x12\x14\n" +
+	"\x05value\x18\x02 \x01(\x03R\x05value:\x028\x01\"0\n" +
 	"\x12SyncCatalogRequest\x12\x1a\n" +
 	"\brevision\x18\x01 \x01(\x03R\brevision\"1\n" +
 	"\x13SyncCatalogResponse\x12\x1a\n" +
@@ -3823,7 +3835,7 @@ func file_gyr_proto_rawDescGZIP() []byte {
 }
 
 var file_gyr_proto_enumTypes = make([]protoimpl.EnumInfo, 1)
-var file_gyr_proto_msgTypes = make([]protoimpl.MessageInfo, 62)
+var file_gyr_proto_msgTypes = make([]protoimpl.MessageInfo, 63)
 var file_gyr_proto_goTypes = []any{
 	(WriteKind)(0),                  // 0: gyr.internal.v1.WriteKind
 	(*InspectRequest)(nil),          // 1: gyr.internal.v1.InspectRequest
@@ -3887,7 +3899,8 @@ var file_gyr_proto_goTypes = []any{
 	nil,                             // 59: gyr.internal.v1.CreateCollectionRequest.PropertiesEntry
 	nil,                             // 60: gyr.internal.v1.AlterCollectionRequest.SetEntry
 	nil,                             // 61: gyr.internal.v1.AlterIndexRequest.SetEntry
-	nil,                             // 62: gyr.internal.v1.SubSearch.ParamsEntry
+	nil,                             // 62: gyr.internal.v1.FlushStateResponse.UnsealedRowsEntry
+	nil,                             // 63: gyr.internal.v1.SubSearch.ParamsEntry
 }
 var file_gyr_proto_depIdxs = []int32{
 	58, // 0: gyr.internal.v1.DatabaseRequest.properties:type_name -> gyr.internal.v1.DatabaseRequest.PropertiesEntry
@@ -3906,97 +3919,98 @@ var file_gyr_proto_depIdxs = []int32{
 	26, // 13: gyr.internal.v1.CompactionStateResponse.plans:type_name -> gyr.internal.v1.CompactionPlan
 	0,  // 14: gyr.internal.v1.WriteRequest.kind:type_name -> gyr.internal.v1.WriteKind
 	32, // 15: gyr.internal.v1.WriteRequest.parts:type_name -> gyr.internal.v1.WritePart
-	47, // 16: gyr.internal.v1.Scope.views:type_name -> gyr.internal.v1.ViewRef
-	46, // 17: gyr.internal.v1.Scope.snapshots:type_name -> gyr.internal.v1.Snapshot
-	48, // 18: gyr.internal.v1.SearchRequest.scope:type_name -> gyr.internal.v1.Scope
-	50, // 19: gyr.internal.v1.SearchRequest.searches:type_name -> gyr.internal.v1.SubSearch
-	62, // 20: gyr.internal.v1.SubSearch.params:type_name -> gyr.internal.v1.SubSearch.ParamsEntry
-	52, // 21: gyr.internal.v1.SearchResponse.results:type_name -> gyr.internal.v1.SubResult
-	48, // 22: gyr.internal.v1.QueryRequest.scope:type_name -> gyr.internal.v1.Scope
-	48, // 23: gyr.internal.v1.FetchRequest.scope:type_name -> gyr.internal.v1.Scope
-	4,  // 24: gyr.internal.v1.Coordinator.AllocTimestamp:input_type -> gyr.internal.v1.AllocTimestampRequest
-	6,  // 25: gyr.internal.v1.Coordinator.AllocID:input_type -> gyr.internal.v1.AllocIDRequest
-	8,  // 26: gyr.internal.v1.Coordinator.CreateDatabase:input_type -> gyr.internal.v1.DatabaseRequest
-	8,  // 27: gyr.internal.v1.Coordinator.DropDatabase:input_type -> gyr.internal.v1.DatabaseRequest
-	8,  // 28: gyr.internal.v1.Coordinator.AlterDatabase:input_type -> gyr.internal.v1.DatabaseRequest
-	9,  // 29: gyr.internal.v1.Coordinator.CreateCollection:input_type -> gyr.internal.v1.CreateCollectionRequest
-	10, // 30: gyr.internal.v1.Coordinator.DropCollection:input_type -> gyr.internal.v1.CollectionRef
-	11, // 31: gyr.internal.v1.Coordinator.RenameCollection:input_type -> gyr.internal.v1.RenameCollectionRequest
-	12, // 32: gyr.internal.v1.Coordinator.AlterCollection:input_type -> gyr.internal.v1.AlterCollectionRequest
-	13, // 33: gyr.internal.v1.Coordinator.AddField:input_type -> gyr.internal.v1.AddFieldRequest
-	14, // 34: gyr.internal.v1.Coordinator.CreatePartition:input_type -> gyr.internal.v1.PartitionRequest
-	14, // 35: gyr.internal.v1.Coordinator.DropPartition:input_type -> gyr.internal.v1.PartitionRequest
-	15, // 36: gyr.internal.v1.Coordinator.CreateAlias:input_type -> gyr.internal.v1.AliasRequest
-	15, // 37: gyr.internal.v1.Coordinator.AlterAlias:input_type -> gyr.internal.v1.AliasRequest
-	15, // 38: gyr.internal.v1.Coordinator.DropAlias:input_type -> gyr.internal.v1.AliasRequest
-	16, // 39: gyr.internal.v1.Coordinator.CreateIndex:input_type -> gyr.internal.v1.CreateIndexRequest
-	17, // 40: gyr.internal.v1.Coordinator.AlterIndex:input_type -> gyr.internal.v1.AlterIndexRequest
-	18, // 41: gyr.internal.v1.Coordinator.DropIndex:input_type -> gyr.internal.v1.DropIndexRequest
-	19, // 42: gyr.internal.v1.Coordinator.Load:input_type -> gyr.internal.v1.LoadRequest
-	20, // 43: gyr.internal.v1.Coordinator.Release:input_type -> gyr.internal.v1.ReleaseRequest
-	21, // 44: gyr.internal.v1.Coordinator.LoadState:input_type -> gyr.internal.v1.LoadStateRequest
-	10, // 45: gyr.internal.v1.Coordinator.Compact:input_type -> gyr.internal.v1.CollectionRef
-	24, // 46: gyr.internal.v1.Coordinator.CompactionState:input_type -> gyr.internal.v1.CompactionStateRequest
-	27, // 47: gyr.internal.v1.Coordinator.PullTask:input_type -> gyr.internal.v1.PullTaskRequest
-	29, // 48: gyr.internal.v1.Coordinator.ReportTask:input_type -> gyr.internal.v1.ReportTaskRequest
-	1,  // 49: gyr.internal.v1.Coordinator.Inspect:input_type -> gyr.internal.v1.InspectRequest
-	31, // 50: gyr.internal.v1.DataNode.Write:input_type -> gyr.internal.v1.WriteRequest
-	34, // 51: gyr.internal.v1.DataNode.Barrier:input_type -> gyr.internal.v1.BarrierRequest
-	36, // 52: gyr.internal.v1.DataNode.Flush:input_type -> gyr.internal.v1.FlushRequest
-	38, // 53: gyr.internal.v1.DataNode.FlushState:input_type -> gyr.internal.v1.FlushStateRequest
-	40, // 54: gyr.internal.v1.DataNode.SyncCatalog:input_type -> gyr.internal.v1.SyncCatalogRequest
-	42, // 55: gyr.internal.v1.DataNode.NodeStatus:input_type -> gyr.internal.v1.NodeStatusRequest
-	44, // 56: gyr.internal.v1.QueryNode.PrepareView:input_type -> gyr.internal.v1.PrepareViewRequest
-	49, // 57: gyr.internal.v1.QueryNode.Search:input_type -> gyr.internal.v1.SearchRequest
-	53, // 58: gyr.internal.v1.QueryNode.Query:input_type -> gyr.internal.v1.QueryRequest
-	55, // 59: gyr.internal.v1.QueryNode.Fetch:input_type -> gyr.internal.v1.FetchRequest
-	42, // 60: gyr.internal.v1.QueryNode.NodeStatus:input_type -> gyr.internal.v1.NodeStatusRequest
-	40, // 61: gyr.internal.v1.Proxy.SyncCatalog:input_type -> gyr.internal.v1.SyncCatalogRequest
-	42, // 62: gyr.internal.v1.Proxy.NodeStatus:input_type -> gyr.internal.v1.NodeStatusRequest
-	5,  // 63: gyr.internal.v1.Coordinator.AllocTimestamp:output_type -> gyr.internal.v1.AllocTimestampResponse
-	7,  // 64: gyr.internal.v1.Coordinator.AllocID:output_type -> gyr.internal.v1.AllocIDResponse
-	3,  // 65: gyr.internal.v1.Coordinator.CreateDatabase:output_type -> gyr.internal.v1.Ack
-	3,  // 66: gyr.internal.v1.Coordinator.DropDatabase:output_type -> gyr.internal.v1.Ack
-	3,  // 67: gyr.internal.v1.Coordinator.AlterDatabase:output_type -> gyr.internal.v1.Ack
-	3,  // 68: gyr.internal.v1.Coordinator.CreateCollection:output_type -> gyr.internal.v1.Ack
-	3,  // 69: gyr.internal.v1.Coordinator.DropCollection:output_type -> gyr.internal.v1.Ack
-	3,  // 70: gyr.internal.v1.Coordinator.RenameCollection:output_type -> gyr.internal.v1.Ack
-	3,  // 71: gyr.internal.v1.Coordinator.AlterCollection:output_type -> gyr.internal.v1.Ack
-	3,  // 72: gyr.internal.v1.Coordinator.AddField:output_type -> gyr.internal.v1.Ack
-	3,  // 73: gyr.internal.v1.Coordinator.CreatePartition:output_type -> gyr.internal.v1.Ack
-	3,  // 74: gyr.internal.v1.Coordinator.DropPartition:output_type -> gyr.internal.v1.Ack
-	3,  // 75: gyr.internal.v1.Coordinator.CreateAlias:output_type -> gyr.internal.v1.Ack
-	3,  // 76: gyr.internal.v1.Coordinator.AlterAlias:output_type -> gyr.internal.v1.Ack
-	3,  // 77: gyr.internal.v1.Coordinator.DropAlias:output_type -> gyr.internal.v1.Ack
-	3,  // 78: gyr.internal.v1.Coordinator.CreateIndex:output_type -> gyr.internal.v1.Ack
-	3,  // 79: gyr.internal.v1.Coordinator.AlterIndex:output_type -> gyr.internal.v1.Ack
-	3,  // 80: gyr.internal.v1.Coordinator.DropIndex:output_type -> gyr.internal.v1.Ack
-	3,  // 81: gyr.internal.v1.Coordinator.Load:output_type -> gyr.internal.v1.Ack
-	3,  // 82: gyr.internal.v1.Coordinator.Release:output_type -> gyr.internal.v1.Ack
-	22, // 83: gyr.internal.v1.Coordinator.LoadState:output_type -> gyr.internal.v1.LoadStateResponse
-	23, // 84: gyr.internal.v1.Coordinator.Compact:output_type -> gyr.internal.v1.CompactResponse
-	25, // 85: gyr.internal.v1.Coordinator.CompactionState:output_type -> gyr.internal.v1.CompactionStateResponse
-	28, // 86: gyr.internal.v1.Coordinator.PullTask:output_type -> gyr.internal.v1.PullTaskResponse
-	30, // 87: gyr.internal.v1.Coordinator.ReportTask:output_type -> gyr.internal.v1.ReportTaskResponse
-	2,  // 88: gyr.internal.v1.Coordinator.Inspect:output_type -> gyr.internal.v1.InspectResponse
-	33, // 89: gyr.internal.v1.DataNode.Write:output_type -> gyr.internal.v1.WriteResponse
-	35, // 90: gyr.internal.v1.DataNode.Barrier:output_type -> gyr.internal.v1.BarrierResponse
-	37, // 91: gyr.internal.v1.DataNode.Flush:output_type -> gyr.internal.v1.FlushResponse
-	39, // 92: gyr.internal.v1.DataNode.FlushState:output_type -> gyr.internal.v1.FlushStateResponse
-	41, // 93: gyr.internal.v1.DataNode.SyncCatalog:output_type -> gyr.internal.v1.SyncCatalogResponse
-	43, // 94: gyr.internal.v1.DataNode.NodeStatus:output_type -> gyr.internal.v1.NodeStatusResponse
-	45, // 95: gyr.internal.v1.QueryNode.PrepareView:output_type -> gyr.internal.v1.PrepareViewResponse
-	51, // 96: gyr.internal.v1.QueryNode.Search:output_type -> gyr.internal.v1.SearchResponse
-	54, // 97: gyr.internal.v1.QueryNode.Query:output_type -> gyr.internal.v1.QueryResponse
-	56, // 98: gyr.internal.v1.QueryNode.Fetch:output_type -> gyr.internal.v1.FetchResponse
-	43, // 99: gyr.internal.v1.QueryNode.NodeStatus:output_type -> gyr.internal.v1.NodeStatusResponse
-	41, // 100: gyr.internal.v1.Proxy.SyncCatalog:output_type -> gyr.internal.v1.SyncCatalogResponse
-	43, // 101: gyr.internal.v1.Proxy.NodeStatus:output_type -> gyr.internal.v1.NodeStatusResponse
-	63, // [63:102] is the sub-list for method output_type
-	24, // [24:63] is the sub-list for method input_type
-	24, // [24:24] is the sub-list for extension type_name
-	24, // [24:24] is the sub-list for extension extendee
-	0,  // [0:24] is the sub-list for field type_name
+	62, // 16: gyr.internal.v1.FlushStateResponse.unsealed_rows:type_name -> gyr.internal.v1.FlushStateResponse.UnsealedRowsEntry
+	47, // 17: gyr.internal.v1.Scope.views:type_name -> gyr.internal.v1.ViewRef
+	46, // 18: gyr.internal.v1.Scope.snapshots:type_name -> gyr.internal.v1.Snapshot
+	48, // 19: gyr.internal.v1.SearchRequest.scope:type_name -> gyr.internal.v1.Scope
+	50, // 20: gyr.internal.v1.SearchRequest.searches:type_name -> gyr.internal.v1.SubSearch
+	63, // 21: gyr.internal.v1.SubSearch.params:type_name -> gyr.internal.v1.SubSearch.ParamsEntry
+	52, // 22: gyr.internal.v1.SearchResponse.results:type_name -> gyr.internal.v1.SubResult
+	48, // 23: gyr.internal.v1.QueryRequest.scope:type_name -> gyr.internal.v1.Scope
+	48, // 24: gyr.internal.v1.FetchRequest.scope:type_name -> gyr.internal.v1.Scope
+	4,  // 25: gyr.internal.v1.Coordinator.AllocTimestamp:input_type -> gyr.internal.v1.AllocTimestampRequest
+	6,  // 26: gyr.internal.v1.Coordinator.AllocID:input_type -> gyr.internal.v1.AllocIDRequest
+	8,  // 27: gyr.internal.v1.Coordinator.CreateDatabase:input_type -> gyr.internal.v1.DatabaseRequest
+	8,  // 28: gyr.internal.v1.Coordinator.DropDatabase:input_type -> gyr.internal.v1.DatabaseRequest
+	8,  // 29: gyr.internal.v1.Coordinator.AlterDatabase:input_type -> gyr.internal.v1.DatabaseRequest
+	9,  // 30: gyr.internal.v1.Coordinator.CreateCollection:input_type -> gyr.internal.v1.CreateCollectionRequest
+	10, // 31: gyr.internal.v1.Coordinator.DropCollection:input_type -> gyr.internal.v1.CollectionRef
+	11, // 32: gyr.internal.v1.Coordinator.RenameCollection:input_type -> gyr.internal.v1.RenameCollectionRequest
+	12, // 33: gyr.internal.v1.Coordinator.AlterCollection:input_type -> gyr.internal.v1.AlterCollectionRequest
+	13, // 34: gyr.internal.v1.Coordinator.AddField:input_type -> gyr.internal.v1.AddFieldRequest
+	14, // 35: gyr.internal.v1.Coordinator.CreatePartition:input_type -> gyr.internal.v1.PartitionRequest
+	14, // 36: gyr.internal.v1.Coordinator.DropPartition:input_type -> gyr.internal.v1.PartitionRequest
+	15, // 37: gyr.internal.v1.Coordinator.CreateAlias:input_type -> gyr.internal.v1.AliasRequest
+	15, // 38: gyr.internal.v1.Coordinator.AlterAlias:input_type -> gyr.internal.v1.AliasRequest
+	15, // 39: gyr.internal.v1.Coordinator.DropAlias:input_type -> gyr.internal.v1.AliasRequest
+	16, // 40: gyr.internal.v1.Coordinator.CreateIndex:input_type -> gyr.internal.v1.CreateIndexRequest
+	17, // 41: gyr.internal.v1.Coordinator.AlterIndex:input_type -> gyr.internal.v1.AlterIndexRequest
+	18, // 42: gyr.internal.v1.Coordinator.DropIndex:input_type -> gyr.internal.v1.DropIndexRequest
+	19, // 43: gyr.internal.v1.Coordinator.Load:input_type -> gyr.internal.v1.LoadRequest
+	20, // 44: gyr.internal.v1.Coordinator.Release:input_type -> gyr.internal.v1.ReleaseRequest
+	21, // 45: gyr.internal.v1.Coordinator.LoadState:input_type -> gyr.internal.v1.LoadStateRequest
+	10, // 46: gyr.internal.v1.Coordinator.Compact:input_type -> gyr.internal.v1.CollectionRef
+	24, // 47: gyr.internal.v1.Coordinator.CompactionState:input_type -> gyr.internal.v1.CompactionStateRequest
+	27, // 48: gyr.internal.v1.Coordinator.PullTask:input_type -> gyr.internal.v1.PullTaskRequest
+	29, // 49: gyr.internal.v1.Coordinator.ReportTask:input_type -> gyr.internal.v1.ReportTaskRequest
+	1,  // 50: gyr.internal.v1.Coordinator.Inspect:input_type -> gyr.internal.v1.InspectRequest
+	31, // 51: gyr.internal.v1.DataNode.Write:input_type -> gyr.internal.v1.WriteRequest
+	34, // 52: gyr.internal.v1.DataNode.Barrier:input_type -> gyr.internal.v1.BarrierRequest
+	36, // 53: gyr.internal.v1.DataNode.Flush:input_type -> gyr.internal.v1.FlushRequest
+	38, // 54: gyr.internal.v1.DataNode.FlushState:input_type -> gyr.internal.v1.FlushStateRequest
+	40, // 55: gyr.internal.v1.DataNode.SyncCatalog:input_type -> gyr.internal.v1.SyncCatalogRequest
+	42, // 56: gyr.internal.v1.DataNode.NodeStatus:input_type -> gyr.internal.v1.NodeStatusRequest
+	44, // 57: gyr.internal.v1.QueryNode.PrepareView:input_type -> gyr.internal.v1.PrepareViewRequest
+	49, // 58: gyr.internal.v1.QueryNode.Search:input_type -> gyr.internal.v1.SearchRequest
+	53, // 59: gyr.internal.v1.QueryNode.Query:input_type -> gyr.internal.v1.QueryRequest
+	55, // 60: gyr.internal.v1.QueryNode.Fetch:input_type -> gyr.internal.v1.FetchRequest
+	42, // 61: gyr.internal.v1.QueryNode.NodeStatus:input_type -> gyr.internal.v1.NodeStatusRequest
+	40, // 62: gyr.internal.v1.Proxy.SyncCatalog:input_type -> gyr.internal.v1.SyncCatalogRequest
+	42, // 63: gyr.internal.v1.Proxy.NodeStatus:input_type -> gyr.internal.v1.NodeStatusRequest
+	5,  // 64: gyr.internal.v1.Coordinator.AllocTimestamp:output_type -> gyr.internal.v1.AllocTimestampResponse
+	7,  // 65: gyr.internal.v1.Coordinator.AllocID:output_type -> gyr.internal.v1.AllocIDResponse
+	3,  // 66: gyr.internal.v1.Coordinator.CreateDatabase:output_type -> gyr.internal.v1.Ack
+	3,  // 67: gyr.internal.v1.Coordinator.DropDatabase:output_type -> gyr.internal.v1.Ack
+	3,  // 68: gyr.internal.v1.Coordinator.AlterDatabase:output_type -> gyr.internal.v1.Ack
+	3,  // 69: gyr.internal.v1.Coordinator.CreateCollection:output_type -> gyr.internal.v1.Ack
+	3,  // 70: gyr.internal.v1.Coordinator.DropCollection:output_type -> gyr.internal.v1.Ack
+	3,  // 71: gyr.internal.v1.Coordinator.RenameCollection:output_type -> gyr.internal.v1.Ack
+	3,  // 72: gyr.internal.v1.Coordinator.AlterCollection:output_type -> gyr.internal.v1.Ack
+	3,  // 73: gyr.internal.v1.Coordinator.AddField:output_type -> gyr.internal.v1.Ack
+	3,  // 74: gyr.internal.v1.Coordinator.CreatePartition:output_type -> gyr.internal.v1.Ack
+	3,  // 75: gyr.internal.v1.Coordinator.DropPartition:output_type -> gyr.internal.v1.Ack
+	3,  // 76: gyr.internal.v1.Coordinator.CreateAlias:output_type -> gyr.internal.v1.Ack
+	3,  // 77: gyr.internal.v1.Coordinator.AlterAlias:output_type -> gyr.internal.v1.Ack
+	3,  // 78: gyr.internal.v1.Coordinator.DropAlias:output_type -> gyr.internal.v1.Ack
+	3,  // 79: gyr.internal.v1.Coordinator.CreateIndex:output_type -> gyr.internal.v1.Ack
+	3,  // 80: gyr.internal.v1.Coordinator.AlterIndex:output_type -> gyr.internal.v1.Ack
+	3,  // 81: gyr.internal.v1.Coordinator.DropIndex:output_type -> gyr.internal.v1.Ack
+	3,  // 82: gyr.internal.v1.Coordinator.Load:output_type -> gyr.internal.v1.Ack
+	3,  // 83: gyr.internal.v1.Coordinator.Release:output_type -> gyr.internal.v1.Ack
+	22, // 84: gyr.internal.v1.Coordinator.LoadState:output_type -> gyr.internal.v1.LoadStateResponse
+	23, // 85: gyr.internal.v1.Coordinator.Compact:output_type -> gyr.internal.v1.CompactResponse
+	25, // 86: gyr.internal.v1.Coordinator.CompactionState:output_type -> gyr.internal.v1.CompactionStateResponse
+	28, // 87: gyr.internal.v1.Coordinator.PullTask:output_type -> gyr.internal.v1.PullTaskResponse
+	30, // 88: gyr.internal.v1.Coordinator.ReportTask:output_type -> gyr.internal.v1.ReportTaskResponse
+	2,  // 89: gyr.internal.v1.Coordinator.Inspect:output_type -> gyr.internal.v1.InspectResponse
+	33, // 90: gyr.internal.v1.DataNode.Write:output_type -> gyr.internal.v1.WriteResponse
+	35, // 91: gyr.internal.v1.DataNode.Barrier:output_type -> gyr.internal.v1.BarrierResponse
+	37, // 92: gyr.internal.v1.DataNode.Flush:output_type -> gyr.internal.v1.FlushResponse
+	39, // 93: gyr.internal.v1.DataNode.FlushState:output_type -> gyr.internal.v1.FlushStateResponse
+	41, // 94: gyr.internal.v1.DataNode.SyncCatalog:output_type -> gyr.internal.v1.SyncCatalogResponse
+	43, // 95: gyr.internal.v1.DataNode.NodeStatus:output_type -> gyr.internal.v1.NodeStatusResponse
+	45, // 96: gyr.internal.v1.QueryNode.PrepareView:output_type -> gyr.internal.v1.PrepareViewResponse
+	51, // 97: gyr.internal.v1.QueryNode.Search:output_type -> gyr.internal.v1.SearchResponse
+	54, // 98: gyr.internal.v1.QueryNode.Query:output_type -> gyr.internal.v1.QueryResponse
+	56, // 99: gyr.internal.v1.QueryNode.Fetch:output_type -> gyr.internal.v1.FetchResponse
+	43, // 100: gyr.internal.v1.QueryNode.NodeStatus:output_type -> gyr.internal.v1.NodeStatusResponse
+	41, // 101: gyr.internal.v1.Proxy.SyncCatalog:output_type -> gyr.internal.v1.SyncCatalogResponse
+	43, // 102: gyr.internal.v1.Proxy.NodeStatus:output_type -> gyr.internal.v1.NodeStatusResponse
+	64, // [64:103] is the sub-list for method output_type
+	25, // [25:64] is the sub-list for method input_type
+	25, // [25:25] is the sub-list for extension type_name
+	25, // [25:25] is the sub-list for extension extendee
+	0,  // [0:25] is the sub-list for field type_name
 }
 
 func init() { file_gyr_proto_init() }
@@ -4012,7 +4026,7 @@ func file_gyr_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_gyr_proto_rawDesc), len(file_gyr_proto_rawDesc)),
 			NumEnums:      1,
-			NumMessages:   62,
+			NumMessages:   63,
 			NumExtensions: 0,
 			NumServices:   4,
 		},

@@ -1101,7 +1101,7 @@ type DataNodeClient interface {
 	Barrier(ctx context.Context, in *BarrierRequest, opts ...grpc.CallOption) (*BarrierResponse, error)
 	// Flush seals shards; it answers when the seal records are durable.
 	Flush(ctx context.Context, in *FlushRequest, opts ...grpc.CallOption) (*FlushResponse, error)
-	// FlushState tells whether every row and delete with timestamp <= flush_ts is in the bucket.
+	// FlushState tells whether every row and delete with timestamp <= flush_ts is in the bucket; with 0 it changes nothing.
 	FlushState(ctx context.Context, in *FlushStateRequest, opts ...grpc.CallOption) (*FlushStateResponse, error)
 	// SyncCatalog answers when the node acts on the catalog of that revision: writes admitted under an older one have
 	// been acknowledged or refused.
@@ -1188,7 +1188,7 @@ type DataNodeServer interface {
 	Barrier(context.Context, *BarrierRequest) (*BarrierResponse, error)
 	// Flush seals shards; it answers when the seal records are durable.
 	Flush(context.Context, *FlushRequest) (*FlushResponse, error)
-	// FlushState tells whether every row and delete with timestamp <= flush_ts is in the bucket.
+	// FlushState tells whether every row and delete with timestamp <= flush_ts is in the bucket; with 0 it changes nothing.
 	FlushState(context.Context, *FlushStateRequest) (*FlushStateResponse, error)
 	// SyncCatalog answers when the node acts on the catalog of that revision: writes admitted under an older one have
 	// been acknowledged or refused.
