@@ -29,7 +29,7 @@ func (n *Node) loadSegments(ctx context.Context, s *shard, st *viewState) error 
 	for _, id := range st.mine {
 		e, fresh := s.entry(manifest, id)
 		if fresh {
-			n.background(func(loadCtx context.Context) { n.load(loadCtx, s, e, manifest) })
+			n.background(func(loadCtx context.Context) { n.load(loadCtx, s, e) })
 		}
 		g.Go(func() error {
 			select {
@@ -105,11 +105,11 @@ func (s *shard) entry(manifest *catalog.Shard, id int64) (e *sealedSegment, fres
 }
 
 // load opens one segment with its deletes and its index files.
-func (n *Node) load(ctx context.Context, s *shard, e *sealedSegment, manifest *catalog.Shard) {
+func (n *Node) load(ctx context.Context, s *shard, e *sealedSegment) {
 	err := n.loads.Acquire(ctx, 1)
 	var seg *segment.Sealed
 	if err == nil {
-		seg, err = n.openSegment(ctx, s, e, manifest)
+		seg, err = n.openSegment(ctx, s, e)
 		n.loads.Release(1)
 	}
 	s.mu.Lock()
@@ -122,7 +122,7 @@ func (n *Node) load(ctx context.Context, s *shard, e *sealedSegment, manifest *c
 	close(e.ready)
 }
 
-func (n *Node) openSegment(ctx context.Context, s *shard, e *sealedSegment, manifest *catalog.Shard) (*segment.Sealed, error) {
+func (n *Node) openSegment(ctx context.Context, s *shard, e *sealedSegment) (*segment.Sealed, error) {
 	s.mu.RLock()
 	schema := s.schema
 	s.mu.RUnlock()
@@ -134,6 +134,11 @@ func (n *Node) openSegment(ctx context.Context, s *shard, e *sealedSegment, mani
 	e.seg = seg // from here on the tailer applies deletes to it
 	kept := append([]segment.Deletes(nil), s.kept...)
 	s.mu.Unlock()
+	// The manifest is read after the kept deletes: what was dropped from those before is in a delta file that it names.
+	manifest := n.deps.Cache.Shard(s.id.collection, s.id.shard)
+	if findSegment(manifest, e.meta.ID) == nil {
+		return seg, errs.New(errs.ViewStale, "segment %d was replaced while it was loaded", e.meta.ID)
+	}
 	for _, d := range manifest.Deltas {
 		if d.To <= e.meta.AppliedThrough || d.MaxTS < e.meta.MinTS {
 			continue

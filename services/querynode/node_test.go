@@ -437,3 +437,43 @@ func TestJoiningBeforeTheReaderWentBack(t *testing.T) {
 		}
 	}
 }
+
+// TestLoadBesideASeal: while a segment's files are read, a later seal makes the node forget deletes that a delta file now
+// holds. The segment must get them from there.
+func TestLoadBesideASeal(t *testing.T) {
+	w := newWorld(t, 8)
+	w.handOff(true)
+	for range 10 {
+		w.write()
+	}
+	w.seal()
+	old := w.manifest // what the node saw when the load began
+	for range 10 {
+		w.write()
+	}
+	w.seal()
+	w.handOff(true)
+	w.node.mu.Lock()
+	s := w.node.open[shardID{collectionID, 0}]
+	w.node.mu.Unlock()
+	s.forget(0, w.manifest.Checkpoint, nil)
+	e, fresh := s.entry(&old, old.Segments[0].ID)
+	if !fresh {
+		t.Fatal("the segment is still there")
+	}
+	w.node.load(w.ctx, s, e)
+	if e.err != nil {
+		t.Fatal(e.err)
+	}
+	set, err := e.seg.Select(w.ctx, nil, w.ts, 0)
+	w.must(err)
+	alive := 0
+	for _, o := range w.history {
+		if o.position <= old.Checkpoint && o.kind == wal.Upsert && w.want(w.ts)[o.key] == o.value {
+			alive++
+		}
+	}
+	if set.Count() != alive {
+		t.Fatalf("%d rows of the first segment are alive, want %d", set.Count(), alive)
+	}
+}
