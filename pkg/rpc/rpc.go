@@ -12,6 +12,7 @@ import (
 	"math"
 	"net"
 	"runtime/debug"
+	"slices"
 	"sync"
 	"time"
 
@@ -20,6 +21,7 @@ import (
 	"google.golang.org/grpc/backoff"
 	"google.golang.org/grpc/credentials/insecure"
 	"google.golang.org/grpc/keepalive"
+	"google.golang.org/grpc/peer"
 
 	"github.com/gyr-db/gyr/pkg/errs"
 	"github.com/gyr-db/gyr/pkg/rpc/pb"
@@ -207,14 +209,26 @@ type leaderConn struct{ p *Peers }
 // leaderPatience bounds how long a call waits for a leader that is being elected, or is not ready yet.
 const leaderPatience = 10 * time.Second
 
+// repeatable reports whether a call may be made again though a leader may have begun it before it died: such calls change
+// nothing, or hand out numbers that nobody misses.
+func repeatable(method string) bool {
+	switch method {
+	case pb.Coordinator_AllocTimestamp_FullMethodName, pb.Coordinator_AllocID_FullMethodName, pb.Coordinator_LoadState_FullMethodName,
+		pb.Coordinator_CompactionState_FullMethodName, pb.Coordinator_Inspect_FullMethodName:
+		return true
+	}
+	return false
+}
+
 // Invoke implements grpc.ClientConnInterface. A call that no leader took is made again; one that a leader may have begun
-// is not.
+// is not, unless it is repeatable. A leader that has died is known for its lease's time still: calls cannot reach it.
 func (l leaderConn) Invoke(ctx context.Context, method string, args, reply any, opts ...grpc.CallOption) error {
 	patience, cancel := context.WithTimeout(ctx, leaderPatience)
 	defer cancel()
 	for wait := 5 * time.Millisecond; ; wait = min(2*wait, 200*time.Millisecond) {
 		taken, err := l.try(ctx, method, args, reply, opts...)
-		if taken && !errs.Is(err, errs.NotLeader) {
+		again := !taken || errs.Is(err, errs.NotLeader) || errs.Is(err, errs.Unavailable) && repeatable(method)
+		if !again {
 			return err
 		}
 		select {
@@ -225,7 +239,7 @@ func (l leaderConn) Invoke(ctx context.Context, method string, args, reply any, 
 	}
 }
 
-// try makes one call of the leader known now. taken is false when there is none.
+// try makes one call of the leader known now. taken is false when there is none, or the call was not sent to it.
 func (l leaderConn) try(ctx context.Context, method string, args, reply any, opts ...grpc.CallOption) (taken bool, err error) {
 	addr := l.p.leader()
 	if addr == "" {
@@ -236,7 +250,9 @@ func (l leaderConn) try(ctx context.Context, method string, args, reply any, opt
 	case err != nil:
 		return true, err
 	case c != nil:
-		return true, c.Invoke(ctx, method, args, reply, opts...)
+		var at peer.Peer // stays empty as long as there is no stream to carry the call
+		err := c.Invoke(ctx, method, args, reply, append(slices.Clip(opts), grpc.Peer(&at))...)
+		return at.Addr != nil || !errs.Is(err, errs.Unavailable), err
 	case local.Coordinator == nil:
 		return true, errs.New(errs.Unavailable, "no coordinator at %s", addr)
 	}

@@ -6,6 +6,7 @@ import (
 	"io"
 	"log/slog"
 	"net"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -23,6 +24,10 @@ func (c coordinator) AllocID(ctx context.Context, r *pb.AllocIDRequest) (*pb.All
 		return nil, errors.New("call without a deadline")
 	}
 	return &pb.AllocIDResponse{First: 7, Count: r.Count}, c.err
+}
+
+func (c coordinator) CreateAlias(context.Context, *pb.AliasRequest) (*pb.Ack, error) {
+	return &pb.Ack{}, c.err
 }
 
 // TestLocalAndRemoteAgree: a caller cannot tell a service of its own process from one behind a connection.
@@ -109,5 +114,75 @@ func TestCallsWaitForALeader(t *testing.T) {
 	r, err := peers.Coordinator().AllocID(ctx, &pb.AllocIDRequest{Count: 2})
 	if err != nil || r.First != 7 || calls != 5 {
 		t.Fatalf("%v, %v after %d attempts", r, err, calls)
+	}
+}
+
+// dying is a leader that dies in the middle of each call.
+type dying struct {
+	pb.CoordinatorServer
+	die   func()
+	begun *atomic.Int64
+}
+
+func (d dying) AllocID(ctx context.Context, _ *pb.AllocIDRequest) (*pb.AllocIDResponse, error) {
+	return nil, d.end(ctx)
+}
+
+func (d dying) CreateAlias(ctx context.Context, _ *pb.AliasRequest) (*pb.Ack, error) {
+	return nil, d.end(ctx)
+}
+
+func (d dying) end(ctx context.Context) error {
+	d.begun.Add(1)
+	go d.die()
+	<-ctx.Done()
+	return ctx.Err()
+}
+
+// TestLeaderThatDies: its address is known for a while still. Calls that cannot be sent there wait for the next leader;
+// of those under way only the ones that change nothing are made again.
+func TestLeaderThatDies(t *testing.T) {
+	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+	defer cancel()
+	for _, alive := range []bool{false, true} {
+		var begun, asked atomic.Int64
+		next := func(dead string) *Peers {
+			asked.Store(0)
+			begun.Store(0)
+			p := NewPeers(func() string {
+				if asked.Add(1) < 5 {
+					return dead
+				}
+				return "next"
+			})
+			p.AddLocal("next", Local{Coordinator: coordinator{}})
+			return p
+		}
+		leader := func() string {
+			l, err := net.Listen("tcp", "127.0.0.1:0")
+			if err != nil {
+				t.Fatal(err)
+			}
+			if !alive {
+				l.Close()
+				return l.Addr().String()
+			}
+			server := NewServer(slog.New(slog.NewTextHandler(io.Discard, nil)))
+			pb.RegisterCoordinatorServer(server, dying{die: server.Stop, begun: &begun})
+			go func() { _ = server.Serve(l) }() // ends by Stop
+			t.Cleanup(server.Stop)
+			return l.Addr().String()
+		}
+		peers := next(leader())
+		if r, err := peers.Coordinator().AllocID(ctx, &pb.AllocIDRequest{Count: 1}); err != nil || r.First != 7 {
+			t.Fatalf("AllocID, leader alive at first: %v: %v, %v", alive, r, err)
+		}
+		peers.Close()
+		peers = next(leader())
+		_, err := peers.Coordinator().CreateAlias(ctx, &pb.AliasRequest{})
+		if want := map[bool]int64{false: 0, true: 1}[alive]; begun.Load() != want || (err == nil) == alive {
+			t.Fatalf("CreateAlias, leader alive at first: %v: %v, begun %d times", alive, err, begun.Load())
+		}
+		peers.Close()
 	}
 }

@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"io"
 	"path/filepath"
+	"time"
 
 	"github.com/gyr-db/gyr/pkg/config"
 	"github.com/gyr-db/gyr/pkg/lifecycle"
@@ -26,6 +27,9 @@ import (
 // localAddr is the address of every service in this process.
 const localAddr = "local"
 
+// leaseTTL bounds how long a stop waits for a catalog store that hangs, beside what it is for in a cluster.
+const leaseTTL = 10 * time.Second
+
 // Role returns the standalone role.
 func Role() process.Role {
 	s := &settings{
@@ -33,6 +37,9 @@ func Role() process.Role {
 		coord: coordinator.DefaultConfig(), proxy: proxy.DefaultConfig(),
 	}
 	s.coord.Logs = 1
+	// Nobody waits for a lease here: all roles live and die together, and a start ends all leases. A machine that is so
+	// busy that a lease is not renewed for seconds must not make the process lose its log and refuse writes.
+	s.data.LeaseTTL, s.query.LeaseTTL, s.index.LeaseTTL, s.coord.LeaseTTL, s.proxy.LeaseTTL = leaseTTL, leaseTTL, leaseTTL, leaseTTL, leaseTTL
 	return process.Role{
 		Name: "gyr-standalone", Public: true,
 		Defaults: process.ServesAPI,
