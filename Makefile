@@ -64,7 +64,7 @@ fmt: ## format every Go file the way lint wants it
 
 .PHONY: race
 race: ## race detector on the core packages (needs gcc)
-	CGO_ENABLED=1 go test -race ./pkg/wal/... ./pkg/mq/... ./pkg/segment/... ./pkg/catalog/... ./services/querynode/... ./services/datanode/... ./services/coordinator/...
+	CGO_ENABLED=1 go test -race -timeout 15m ./pkg/wal ./pkg/mq/... ./pkg/segment ./pkg/catalog ./pkg/rpc ./services/querynode ./services/datanode ./services/coordinator ./services/proxy
 
 .PHONY: generate
 generate: ## regenerate code from proto/
