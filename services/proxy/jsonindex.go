@@ -54,7 +54,7 @@ func pathSteps(path string) ([]string, error) {
 	}
 	steps, rest := []string{path[:end]}, path[end:]
 	wrong := errs.Invalid("invalid json path: %s", path)
-	if checkName("field", strings.TrimPrefix(steps[0], "$")) != nil {
+	if nameFault("field name", strings.TrimPrefix(steps[0], "$")) != "" {
 		return nil, wrong
 	}
 	for rest != "" {

@@ -2,6 +2,7 @@ package proxy
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/gyr-db/gyr/pkg/errs"
@@ -18,6 +19,28 @@ func checkName(what, name string) error {
 // checkCollectionName is for names that are given to collections, and for those that none has: a name that none can have
 // is told from one that happens to be free.
 func checkCollectionName(name string) error { return checkName("collection", name) }
+
+// filterWords are the words of filters that no field can be called.
+var filterWords = [...]string{
+	"like", "exists", "EXISTS", "and", "or", "not", "in", "true", "True", "TRUE", "false", "False", "FALSE",
+	"json_contains", "json_contains_all", "json_contains_any", "array_contains", "array_contains_all", "array_contains_any",
+	"array_length", "text_match", "phrase_match", "random_sample",
+}
+
+func checkFieldName(name string) error {
+	why := nameFault("field name", strings.TrimSpace(name))
+	// Functions are known in capitals, too.
+	isWord := func(word string) bool {
+		return name == word || strings.Contains(word, "_") && name == strings.ToUpper(word)
+	}
+	if why == "" && slices.ContainsFunc(filterWords[:], isWord) {
+		why = name + " is a keyword of filters"
+	}
+	if why != "" {
+		return errs.Input(errs.InvalidFieldName, "Invalid field name: %s. %s: field name invalid[field=%s]", name, why, name)
+	}
+	return nil
+}
 
 func checkAliasName(name string) error {
 	if why := nameFault("collection alias", strings.TrimSpace(name)); why != "" {

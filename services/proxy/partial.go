@@ -69,6 +69,9 @@ func (w *rowWrite) present(ctx context.Context, c *catalog.Collection, keys sche
 		return nil, err
 	}
 	r, err := w.p.begin(ctx, c, readSpec{filter: pl, wish: wish{level: commonpb.ConsistencyLevel_Strong}})
+	if errs.Is(err, errs.CollectionNotLoaded) {
+		return nil, errs.Input(errs.CollectionNotLoaded, "failed to query: %w", err)
+	}
 	if err != nil {
 		return nil, err
 	}

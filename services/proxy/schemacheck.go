@@ -241,7 +241,7 @@ func parseField(f *schemapb.FieldSchema, collection string) (schema.Field, error
 		PartitionKey: f.IsPartitionKey, Nullable: f.Nullable,
 	}
 	out.Type, out.Form = storedType(f.DataType)
-	if err := checkName("field", f.Name); err != nil {
+	if err := checkFieldName(f.Name); err != nil {
 		return out, err
 	}
 	if out.Type == schema.Array {
@@ -296,7 +296,10 @@ func parseDim(field, text string) (int, error) {
 	if err != nil {
 		return 0, errs.Invalid("invalid dimension: %s of field %s", text, field)
 	}
-	if dim < minDim || dim > maxDim {
+	if dim < minDim {
+		return 0, errs.Invalid("invalid dimension: %d. should be in range %d ~ %d", dim, minDim, maxDim)
+	}
+	if dim > maxDim {
 		return 0, errs.Invalid("invalid dimension: %d of field %s. float vector dimension should be in range %d ~ %d", dim, field, minDim, maxDim)
 	}
 	return int(dim), nil
