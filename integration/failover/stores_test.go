@@ -54,7 +54,7 @@ func storeAway(role string, dies bool) func(*testing.T, *stand) {
 			}
 		}
 		if hard := all.Except(OK, Retriable); len(hard) > 0 {
-			t.Errorf("neither success nor a retriable Status within 10 s: %s%s", hard, hard.Examples(away))
+			t.Errorf("neither success nor a retriable Status within 10 s: %s%s%s", hard, hard.Except(Late).Examples(away), hard.Examples(away))
 		}
 		for pid, mb := range small {
 			if grown := big[pid] - mb; grown > 200 {

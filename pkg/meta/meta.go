@@ -9,6 +9,8 @@ import (
 	"context"
 	"errors"
 	"time"
+
+	"github.com/gyr-db/gyr/pkg/errs"
 )
 
 // Errors that drivers return (wrapped).
@@ -19,8 +21,8 @@ var (
 	// ErrLeaseLost: the lease expired or was revoked.
 	ErrLeaseLost = errors.New("meta: lease lost")
 	// ErrUnavailable: the store cannot be reached or has no leader, or this client is closed. What a transaction did is
-	// unknown then, as with every error.
-	ErrUnavailable = errors.New("meta: store unavailable")
+	// unknown then, as with every error. It has the code of what may be tried again.
+	ErrUnavailable error = errs.New(errs.Unavailable, "meta: store unavailable")
 )
 
 // MaxOps bounds the operations of one transaction (an etcd server's default bound).

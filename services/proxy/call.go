@@ -38,13 +38,45 @@ func (c *call) run(ctx context.Context, req any, _ *grpc.UnaryServerInfo, handle
 		if m, ok := req.(proto.Message); ok {
 			fillDatabase(ctx, c.method, m)
 		}
-		resp, err = c.guarded(ctx, req, handler)
+		early, cancel := beforeDeadline(ctx)
+		resp, err = c.guarded(early, req, handler)
+		err = outOfTime(early, err)
+		cancel()
 	} else {
 		resp = emptyResponse(c.method)
 	}
 	out, grpcErr := c.answer(resp, err)
 	c.p.metrics.observe(c.method, out, grpcErr, time.Since(c.begun))
 	return out, grpcErr
+}
+
+// answerMargin is how long before its client's deadline a request is given up, so that the client gets a Status that says
+// whether to try again, and not its own deadline.
+const answerMargin = 200 * time.Millisecond
+
+func beforeDeadline(ctx context.Context) (context.Context, context.CancelFunc) {
+	deadline, bounded := ctx.Deadline()
+	if !bounded {
+		return ctx, func() {}
+	}
+	margin := min(time.Until(deadline)/10, answerMargin)
+	return context.WithDeadline(ctx, deadline.Add(-margin))
+}
+
+// outOfTime turns a failure for lack of time into one that the client may try again.
+func outOfTime(ctx context.Context, err error) error {
+	if err == nil || !errors.Is(ctx.Err(), context.DeadlineExceeded) {
+		return err
+	}
+	grpcCode := codes.OK
+	if isPlainGRPC(err) {
+		grpcCode = status.Code(err)
+	}
+	switch code := errs.CodeOf(err); {
+	case code == errs.Timeout, code == errs.Canceled, grpcCode == codes.DeadlineExceeded, grpcCode == codes.Canceled:
+		return errs.New(errs.Unavailable, "not answered in time: %w", err)
+	}
+	return err
 }
 
 func (c *call) guarded(ctx context.Context, req any, handler grpc.UnaryHandler) (resp any, err error) {
