@@ -207,7 +207,7 @@ func checkPartitionKey(in *schemapb.CollectionSchema) error {
 		case f.DataType != schemapb.DataType_Int64 && f.DataType != schemapb.DataType_VarChar:
 			return errs.Invalid("the data type of partition key should be Int64 or VarChar")
 		case f.Nullable:
-			return errs.Invalid("partition key field not support nullable: %s", f.Name)
+			return errs.Invalid("partition key field not support nullable")
 		}
 		name = f.Name
 	}
@@ -339,7 +339,7 @@ func parseDefault(f *schema.Field, v *schemapb.ValueField) error {
 		return nil
 	}
 	if f.Type == schema.Array || f.Type == schema.JSON || f.Type.IsVector() {
-		return errs.Invalid("type %s not support default_value, field name = %s", f.Type, f.Name)
+		return errs.Invalid("type not support default_value, type:%s, name:%s", f.Type, f.Name)
 	}
 	v, err := keptDefault(f, v)
 	if err != nil {
@@ -347,7 +347,7 @@ func parseDefault(f *schema.Field, v *schemapb.ValueField) error {
 	}
 	c := schema.NewColumn(f)
 	c.N = 1
-	mismatch := errs.Invalid("type (%s) of field (%s) is not equal to the type(%s) of default_value", f.Type, f.Name, defaultTypeName(v))
+	mismatch := errs.Invalid("type (%s) of field (%s) is not equal to the type(DataType_%s) of default_value", f.Type, f.Name, defaultTypeName(v))
 	switch d := v.Data.(type) {
 	case *schemapb.ValueField_BoolData:
 		if f.Type != schema.Bool {

@@ -70,7 +70,7 @@ func TestSchemaChecks(t *testing.T) {
 		{"keyword", add(&schemapb.FieldSchema{Name: "like", DataType: schemapb.DataType_Int64}), 1, errs.InvalidFieldName, "Invalid field name: like. like is a keyword of filters: field name invalid[field=like]"},
 		{"function", add(&schemapb.FieldSchema{Name: "ARRAY_LENGTH", DataType: schemapb.DataType_Int64}), 1, errs.InvalidFieldName, "Invalid field name: ARRAY_LENGTH. ARRAY_LENGTH is a keyword of filters: field name invalid[field=ARRAY_LENGTH]"},
 		{"twice", add(&schemapb.FieldSchema{Name: "id", DataType: schemapb.DataType_Int64}), 1, errs.InvalidParameter, "duplicated field name id: invalid parameter"},
-		{"default type", add(&schemapb.FieldSchema{Name: "n", DataType: schemapb.DataType_Int64, DefaultValue: &schemapb.ValueField{Data: &schemapb.ValueField_BoolData{BoolData: true}}}), 1, errs.InvalidParameter, "type (Int64) of field (n) is not equal to the type(Bool) of default_value: invalid parameter"},
+		{"default type", add(&schemapb.FieldSchema{Name: "n", DataType: schemapb.DataType_Int64, DefaultValue: &schemapb.ValueField{Data: &schemapb.ValueField_BoolData{BoolData: true}}}), 1, errs.InvalidParameter, "type (Int64) of field (n) is not equal to the type(DataType_Bool) of default_value: invalid parameter"},
 		{"default range", add(&schemapb.FieldSchema{Name: "n", DataType: schemapb.DataType_Int8, DefaultValue: &schemapb.ValueField{Data: &schemapb.ValueField_IntData{IntData: 300}}}), 1, errs.InvalidParameter, "the value of field n is out of range: invalid parameter[expected=-128 to 127][actual=300]: invalid parameter"},
 		{"function", func(s *schemapb.CollectionSchema) {
 			s.Functions = []*schemapb.FunctionSchema{{Name: "bm", Type: schemapb.FunctionType_BM25}}
