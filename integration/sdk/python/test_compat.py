@@ -1,0 +1,89 @@
+"""What programs written for the API do and a server gets wrong easily."""
+
+import pytest
+from pymilvus import DataType, MilvusClient, MilvusException
+
+try:
+    from pymilvus import FieldOp
+except ImportError:  # older SDKs
+    FieldOp = None
+
+DIM = 4
+
+
+def vec(i):
+    return [float(i), 1.0, 2.0, 3.0]
+
+
+def make(client, name, add, dynamic=False, index="FLAT", **params):
+    schema = MilvusClient.create_schema(enable_dynamic_field=dynamic)
+    schema.add_field("id", DataType.INT64, is_primary=True)
+    schema.add_field("vec", DataType.FLOAT_VECTOR, dim=DIM)
+    add(schema)
+    indexes = client.prepare_index_params()
+    indexes.add_index("vec", index_type=index, metric_type="L2", **params)
+    client.create_collection(name, schema=schema, index_params=indexes, consistency_level="Strong")
+
+
+@pytest.mark.parametrize("kind, params", [
+    ("IVF_FLAT", {"nlist": 64}), ("IVF_SQ8", {"nlist": 64}), ("IVF_PQ", {"nlist": 64, "m": 2}), ("SCANN", {"nlist": 64}),
+    ("HNSW_SQ", {"M": 16, "sq_type": "SQ8"}), ("DISKANN", {}),
+])
+def test_index_types_by_name(client, name, kind, params):
+    make(client, name, lambda s: None, index=kind, params=params)
+    assert client.describe_index(name, "vec")["index_type"] == kind
+    client.insert(name, [{"id": i, "vec": vec(i)} for i in range(20)])
+    hits = client.search(name, [vec(7)], limit=3, search_params={"params": {"nprobe": 8}})[0]
+    assert hits[0]["id"] == 7 and hits[0]["distance"] == pytest.approx(0)
+
+
+def test_aliases_and_names(client, name):
+    client.drop_alias("alias_that_is_not_there_" + name)
+    for call in (client.describe_collection, client.load_collection, client.drop_collection):
+        with pytest.raises(MilvusException, match="Invalid collection name: 12-s. the first character"):
+            call("12-s")
+    make(client, name, lambda s: None)
+    with pytest.raises(MilvusException, match="Invalid partition name: 12 s"):
+        client.drop_partition(name, "12 s")
+
+
+def test_index_per_path(client, name):
+    make(client, name, lambda s: s.add_field("doc", DataType.JSON), dynamic=True)
+    indexes = client.prepare_index_params()
+    for field, path in (("doc", "doc['a']"), ("doc", "doc['a']['b']"), ("key", "key")):
+        indexes.add_index(field, index_name="i" + str(len(indexes)), index_type="INVERTED",
+                          params={"json_cast_type": "DOUBLE", "json_path": path})
+    for _ in range(2):
+        client.create_index(name, indexes)
+    shown = [client.describe_index(name, f"i{i}") for i in range(3)]
+    assert [(x["field_name"], x["json_path"]) for x in shown] == [("doc", "doc['a']"), ("doc", "doc['a']['b']"), ("key", "key")]
+    client.insert(name, [{"id": i, "vec": vec(i), "doc": {"a": {"b": i}}, "key": i} for i in range(5)])
+    assert [r["id"] for r in client.query(name, filter="doc['a']['b'] > 2 and key < 4")] == [3]
+
+
+def test_times_and_geometries(client, name):
+    def add(schema):
+        schema.add_field("at", DataType.TIMESTAMPTZ, nullable=True)
+        schema.add_field("place", DataType.GEOMETRY, nullable=True)
+    make(client, name, add)
+    client.insert(name, [
+        {"id": 1, "vec": vec(1), "at": "2025-01-02T03:04:05+08:00", "place": "POINT (1 2)"},
+        {"id": 2, "vec": vec(2), "at": None, "place": None},
+    ])
+    for rows in (client.query(name, filter="id > 0"), [h["entity"] for h in client.search(name, [vec(1)], limit=2, output_fields=["*"])[0]]):
+        assert [(r["at"], r["place"]) for r in rows] == [("2025-01-01T19:04:05Z", "POINT (1 2)"), (None, None)]
+    assert client.query(name, filter="id == 1", timezone="Asia/Shanghai")[0]["at"] == "2025-01-02T03:04:05+08:00"
+    with pytest.raises(MilvusException, match="no valid WKT"):
+        client.insert(name, [{"id": 3, "vec": vec(3), "place": "somewhere"}])
+
+
+@pytest.mark.skipif(FieldOp is None, reason="the SDK has no field operations")
+def test_operations_on_arrays(client, name):
+    make(client, name, lambda s: s.add_field("tags", DataType.ARRAY, element_type=DataType.INT64, max_capacity=4, nullable=True))
+    client.insert(name, [{"id": 1, "vec": vec(1), "tags": [1, 2, 1]}, {"id": 2, "vec": vec(2), "tags": None}])
+    client.upsert(name, [{"id": 1, "tags": [3]}, {"id": 2, "tags": [4]}], field_ops={"tags": FieldOp.array_append()})
+    assert [r["tags"] for r in client.query(name, filter="id > 0")] == [[1, 2, 1, 3], [4]]
+    client.upsert(name, [{"id": 1, "tags": [1]}], field_ops={"tags": FieldOp.array_remove()})
+    assert client.query(name, filter="id == 1")[0]["tags"] == [2, 3]
+    with pytest.raises(MilvusException, match="array length 6 exceeds max_capacity 4"):
+        client.upsert(name, [{"id": 1, "tags": [7, 7, 7, 7]}], field_ops={"tags": FieldOp.array_append()})
