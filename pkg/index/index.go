@@ -11,10 +11,10 @@ import (
 
 // Spec says what to build.
 type Spec struct {
-	Type   string // FLAT, HNSW
+	Type   string // FLAT, HNSW, IVF_FLAT, IVF_SQ8
 	Metric string // L2, IP, COSINE
 	Dim    int
-	Params map[string]string // M, efConstruction
+	Params map[string]string // M, efConstruction, nlist
 }
 
 // Rows gives random access to a segment's raw vectors (float32, row-major, in memory or mapped).
@@ -44,9 +44,10 @@ type Filter interface {
 	Bitmap() bitset.Set
 }
 
-// Effort is how hard a search shall try; zero values mean the index's default.
+// Effort is how hard a search shall try; zero values mean the index's default. An index takes from it what is its own.
 type Effort struct {
-	Ef int
+	Ef     int // size of the candidate pool of HNSW
+	NProbe int // lists that an IVF index looks at
 }
 
 // Hits are the results of nq queries: row ids and scores as the API reports them (L2 squared, IP, COSINE), best first.

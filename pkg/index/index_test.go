@@ -52,12 +52,11 @@ func TestCheckSpec(t *testing.T) {
 		"metric":      {Spec{Type: "HNSW", Metric: "HAMMING", Dim: 8}, errs.InvalidParameter, "float vector index does not support metric type: HAMMING"},
 		"nonsense":    {Spec{Type: "TREE", Metric: "L2", Dim: 8}, errs.InvalidParameter, "invalid index type: TREE"},
 		"planned":     {Spec{Type: "GPU_CAGRA", Metric: "L2", Dim: 8}, errs.Unimplemented, "GPU_CAGRA"},
-		"ivf":         {ivf("IVF_FLAT", "nlist", "128"), errs.OK, ""},
-		"nlist":       {ivf("IVF_SQ8", "nlist", "0"), errs.InvalidParameter, "param 'nlist' (0) should be in range [1, 65536]"},
-		"pq":          {ivf("IVF_PQ", "nlist", "128", "m", "4"), errs.OK, ""},
-		"pq, no m":    {ivf("IVF_PQ", "nlist", "128"), errs.InvalidParameter, "multiple of m (0)"},
-		"pq, m":       {ivf("IVF_PQ", "m", "3"), errs.InvalidParameter, "the dimension (8) of a vector should be a multiple of m (3)"},
-		"hnsw_sq":     {ivf("HNSW_SQ", "M", "1"), errs.InvalidParameter, "param 'M' (1)"},
+		"ivf":         {ivf("IVF_FLAT"), errs.OK, ""},
+		"ivf lower":   {ivf("ivf_sq8", "nlist", "65536"), errs.OK, ""},
+		"nlist 0":     {ivf("IVF_SQ8", "nlist", "0"), errs.InvalidParameter, "Out of range in json: param 'nlist' (0) should be in range [1, 65536]"},
+		"nlist":       {ivf("IVF_FLAT", "nlist", "65537"), errs.InvalidParameter, "param 'nlist' (65537) should be in range [1, 65536]"},
+		"nlist text":  {ivf("IVF_FLAT", "nlist", "few"), errs.InvalidParameter, "param 'nlist' (few) should be integer"},
 		"dim":         {Spec{Type: "HNSW", Metric: "L2"}, errs.InvalidParameter, "invalid dimension: 0"},
 	} {
 		err := CheckSpec(c.spec)
@@ -72,21 +71,24 @@ func TestResolve(t *testing.T) {
 	if err != nil || got.Type != "HNSW" || got.Metric != "COSINE" || got.Params["M"] != "18" || got.Params["efConstruction"] != "240" {
 		t.Fatalf("%+v, %v", got, err)
 	}
+	got, err = Resolve(Spec{Type: "ivf_sq8", Metric: "l2", Dim: 8})
+	if err != nil || got.Type != "IVF_SQ8" || got.Metric != "L2" || got.Params["nlist"] != "128" || len(got.Params) != 1 {
+		t.Fatalf("%+v, %v", got, err)
+	}
 	got, err = Resolve(Spec{Type: "HNSW", Metric: "ip", Dim: 8})
 	if err != nil || got.Metric != "IP" || got.Params["M"] != "30" || got.Params["efConstruction"] != "360" {
 		t.Fatalf("%+v, %v", got, err)
 	}
 }
 
-func TestStandIns(t *testing.T) {
-	for _, s := range standIns {
-		got, err := Resolve(Spec{Type: strings.ToLower(s.kind), Metric: "L2", Dim: 8, Params: map[string]string{"m": "4", "M": "24"}})
-		m := "18"
-		if s.graph {
-			m = "24"
-		}
-		if err != nil || got.Type != TypeHNSW || got.Params["M"] != m {
-			t.Errorf("%s: %+v, %v", s.kind, got, err)
+// TestUnbuilt: a type that is not built is refused, and never served by another.
+func TestUnbuilt(t *testing.T) {
+	kinds := append([]string{"IVF_PQ", "IVF_RABITQ", "SCANN", "DISKANN", "HNSW_SQ", "HNSW_PQ", "HNSW_PRQ"}, planned[:]...)
+	for _, kind := range kinds {
+		_, err := Resolve(Spec{Type: strings.ToLower(kind), Metric: "L2", Dim: 8, Params: map[string]string{"m": "4", "M": "24"}})
+		if !errs.Is(err, errs.Unimplemented) || !strings.Contains(err.Error(), strings.ToLower(kind)) ||
+			!strings.Contains(err.Error(), "use HNSW, IVF_FLAT, IVF_SQ8 or FLAT") {
+			t.Errorf("%s: %v", kind, err)
 		}
 	}
 }
@@ -102,6 +104,19 @@ func TestParseEffort(t *testing.T) {
 	_, err := ParseEffort(spec, map[string]string{"ef": "9"}, 10)
 	if !errs.Is(err, errs.InvalidParameter) || !strings.Contains(err.Error(), "ef(9) should be larger than k(10)") {
 		t.Fatal(err)
+	}
+	lists := Spec{Type: "IVF_FLAT", Metric: "L2", Dim: 8}
+	if e, err := ParseEffort(lists, map[string]string{"nprobe": "32", "ef": "1"}, 10); err != nil || e != (Effort{NProbe: 32}) {
+		t.Fatal(e, err)
+	}
+	if e, err := ParseEffort(lists, nil, 10); err != nil || e.NProbe != 0 {
+		t.Fatal(e, err)
+	}
+	for _, nprobe := range []string{"0", "65537", "x"} {
+		_, err := ParseEffort(lists, map[string]string{"nprobe": nprobe}, 10)
+		if !errs.Is(err, errs.InvalidParameter) || !strings.Contains(err.Error(), "param 'nprobe' ("+nprobe+") should be") {
+			t.Fatal(err)
+		}
 	}
 	if _, err := ParseEffort(Spec{Type: "FLAT", Metric: "L2", Dim: 8}, map[string]string{"ef": "1"}, 10); err != nil {
 		t.Fatal(err)
@@ -132,7 +147,7 @@ func open(t *testing.T, spec Spec, rows Rows) Index {
 	return x
 }
 
-// TestSame: a graph with a wide pool, a flat scan and a scan over chunks give the same rows with the same scores.
+// TestSame: a graph with a wide pool, all lists, a flat scan and a scan over chunks give the same rows with the same scores.
 func TestSame(t *testing.T) {
 	const n, dim, k = 3000, 19, 20
 	data, queries := randomRows(1, n, dim), randomRows(2, 5, dim)
@@ -145,7 +160,7 @@ func TestSame(t *testing.T) {
 		for _, f := range []Filter{nil, FromBitmap(allowed, -1)} {
 			var all []Hits
 			for _, x := range variants(t, metric, dim, data, rows) {
-				h, _, err := x.Search(t.Context(), queries, k, Effort{Ef: 2000}, f)
+				h, _, err := x.Search(t.Context(), queries, k, Effort{Ef: 2000, NProbe: 1000}, f)
 				if err != nil {
 					t.Fatal(err)
 				}
@@ -169,19 +184,24 @@ func variants(t *testing.T, metric string, dim int, data []float32, rows Rows) [
 	if err != nil {
 		t.Fatal(err)
 	}
-	return []Index{open(t, spec, rows), open(t, Spec{Type: "HNSW", Metric: metric, Dim: dim}, rows), chunks}
+	return []Index{
+		open(t, spec, rows), open(t, Spec{Type: "HNSW", Metric: metric, Dim: dim}, rows), open(t, Spec{Type: "IVF_FLAT", Metric: metric, Dim: dim}, rows),
+		open(t, Spec{Type: "IVF_SQ8", Metric: metric, Dim: dim}, rows), chunks,
+	}
 }
 
 func TestRange(t *testing.T) {
 	const n, dim = 2000, 8
 	rows := Block(dim, randomRows(1, n, dim))
 	query := randomRows(2, 1, dim)
-	for _, metric := range []string{"L2", "IP", "COSINE"} {
-		x := open(t, Spec{Type: "HNSW", Metric: metric, Dim: dim}, rows)
+	for _, spec := range []Spec{{Type: "HNSW", Metric: "L2"}, {Type: "HNSW", Metric: "IP"}, {Type: "HNSW", Metric: "COSINE"}, {Type: "IVF_FLAT", Metric: "L2"}, {Type: "IVF_SQ8", Metric: "IP"}} {
+		spec.Dim = dim
+		x := open(t, spec, rows)
 		all, _, err := x.Search(t.Context(), query, n, Effort{}, nil)
 		if err != nil || len(all.IDs[0]) != n {
 			t.Fatal(len(all.IDs[0]), err)
 		}
+		metric := spec.Metric
 		// The window starts at hit 10, which is included, and ends before hit 50.
 		got, _, err := x.Range(t.Context(), query, all.Scores[0][50], &all.Scores[0][10], 100, Effort{}, nil)
 		if err != nil || !slices.Equal(got.IDs[0], all.IDs[0][10:50]) {
@@ -221,7 +241,7 @@ func TestErrors(t *testing.T) {
 	if _, _, err := x.Range(t.Context(), make([]float32, 4), 1, nil, 1, Effort{}, nil); !errors.Is(err, vector.ErrClosed) {
 		t.Fatal(err)
 	}
-	for _, spec := range []Spec{spec, {Type: "FLAT", Metric: "L2", Dim: 4}} {
+	for _, spec := range []Spec{spec, {Type: "FLAT", Metric: "L2", Dim: 4}, {Type: "IVF_FLAT", Metric: "L2", Dim: 4}, {Type: "IVF_SQ8", Metric: "L2", Dim: 4}} {
 		f, err := Build(t.Context(), spec, rows, nil)
 		if err != nil {
 			t.Fatal(err)
@@ -231,8 +251,15 @@ func TestErrors(t *testing.T) {
 			t.Fatal(err)
 		}
 		b := buf.Bytes()
-		other := Spec{Type: spec.Type, Metric: "IP", Dim: 4}
-		if _, err := Open(other, bytes.NewReader(b), int64(len(b)), rows); !errs.Is(err, errs.Corrupt) {
+		for _, other := range []Spec{{Type: spec.Type, Metric: "IP", Dim: 4}, {Type: "HNSW", Metric: "L2", Dim: 4}, {Type: "IVF_FLAT", Metric: "L2", Dim: 4}, {Type: "IVF_SQ8", Metric: "L2", Dim: 4}} {
+			if other.Type == spec.Type && other.Metric == spec.Metric {
+				continue
+			}
+			if _, err := Open(other, bytes.NewReader(b), int64(len(b)), rows); !errs.Is(err, errs.Corrupt) {
+				t.Fatal(other, err)
+			}
+		}
+		if _, err := Open(spec, bytes.NewReader(b), int64(len(b)), Block(4, make([]float32, 99*4))); !errs.Is(err, errs.Corrupt) {
 			t.Fatal(err)
 		}
 		b[9] ^= 1
@@ -243,7 +270,7 @@ func TestErrors(t *testing.T) {
 }
 
 func TestNoRows(t *testing.T) {
-	for _, kind := range []string{"FLAT", "HNSW"} {
+	for _, kind := range []string{"FLAT", "HNSW", "IVF_FLAT", "IVF_SQ8"} {
 		x := open(t, Spec{Type: kind, Metric: "L2", Dim: 4}, Block(4, nil))
 		h, _, err := x.Search(t.Context(), make([]float32, 8), 3, Effort{}, FromBitmap(nil, 0))
 		if err != nil || len(h.IDs) != 2 || len(h.IDs[0]) != 0 {

@@ -9,13 +9,16 @@ import (
 	"github.com/gyr-db/gyr/pkg/errs"
 	"github.com/gyr-db/gyr/pkg/vector"
 	"github.com/gyr-db/gyr/pkg/vector/hnsw"
+	"github.com/gyr-db/gyr/pkg/vector/ivf"
 )
 
 // Index types of the API.
 const (
-	TypeFlat = "FLAT"
-	TypeHNSW = "HNSW"
-	TypeAuto = "AUTOINDEX"
+	TypeFlat    = "FLAT"
+	TypeHNSW    = "HNSW"
+	TypeIVFFlat = "IVF_FLAT"
+	TypeIVFSQ8  = "IVF_SQ8"
+	TypeAuto    = "AUTOINDEX"
 )
 
 // Parameter names of the API.
@@ -23,6 +26,8 @@ const (
 	ParamM              = "M"
 	ParamEfConstruction = "efConstruction"
 	ParamEf             = "ef"
+	ParamNList          = "nlist"
+	ParamNProbe         = "nprobe"
 )
 
 const (
@@ -31,46 +36,20 @@ const (
 	defaultEfC    = 360
 	autoM         = 18
 	autoEfC       = 240
+	defaultNList  = 128
+	defaultNProbe = 8
 
 	// A search that names no ef gets a pool of 5/4 k and at least 64. The API promises max(k, 16); on ordinary
 	// embeddings that means a recall of 0.92 for k = 10, and four times the pool costs twice the time and gives 0.98.
 	minDefaultEf = 64
 )
 
-// standIns lists index types for float vectors that are accepted and served by the graph of HNSW with default
-// parameters: what they promise about results it keeps, since its scores are exact and its recall is higher than
-// theirs; what they promise about memory and disks it doesn't. Users see the type and the parameters that they gave. The names
-// of the other parameters are those that the API checks.
-var standIns = [...]standIn{
-	{kind: "IVF_FLAT", ints: nlist},
-	{kind: "IVF_SQ8", ints: nlist},
-	{kind: "IVF_PQ", ints: []bound{{name: "nlist", lo: 1, hi: 65536}, {name: "nbits", lo: 1, hi: 24}}, divides: "m"},
-	{kind: "IVF_RABITQ", ints: nlist},
-	{kind: "SCANN", ints: nlist},
-	{kind: "DISKANN"},
-	{kind: "HNSW_SQ", graph: true},
-	{kind: "HNSW_PQ", graph: true, ints: []bound{{name: "nbits", lo: 1, hi: 16}}},
-	{kind: "HNSW_PRQ", graph: true, ints: []bound{{name: "nbits", lo: 1, hi: 64}, {name: "nrq", lo: 1, hi: 64}}},
-}
-
-var nlist = []bound{{name: "nlist", lo: 1, hi: 65536}}
-
-type standIn struct {
-	kind    string
-	graph   bool // it has M and efConstruction
-	ints    []bound
-	divides string // a parameter that must divide the dimension
-}
-
-type bound struct {
-	name   string
-	lo, hi int
-}
-
-// planned lists the index types that the API knows and Gyr neither builds nor stands in for: other kinds of vectors and
-// other hardware.
+// planned lists the index types that the API knows and Gyr does not build: other codes, graphs on disks, other kinds of
+// vectors and other hardware. One is never built in the place of another: what a type promises about memory and disks
+// matters as much as its results.
 var planned = [...]string{
-	"DISKANN_RABITQ", "AISAQ", "GPU_CAGRA", "GPU_IVF_FLAT", "GPU_IVF_PQ", "GPU_BRUTE_FORCE",
+	"IVF_PQ", "IVF_RABITQ", "SCANN", "HNSW_SQ", "HNSW_PQ", "HNSW_PRQ", "DISKANN", "DISKANN_RABITQ", "AISAQ",
+	"GPU_CAGRA", "GPU_IVF_FLAT", "GPU_IVF_PQ", "GPU_BRUTE_FORCE",
 	"BIN_FLAT", "BIN_IVF_FLAT", "MINHASH_LSH", "SPARSE_INVERTED_INDEX", "SPARSE_WAND",
 }
 
@@ -82,8 +61,11 @@ type plain struct {
 	kind   string
 	metric vector.Metric
 	dim    int
-	m, efc int
+	m, efc int // of HNSW
+	nlist  int // of the IVF types
 }
+
+func (p *plain) isIVF() bool { return p.kind == TypeIVFFlat || p.kind == TypeIVFSQ8 }
 
 // CheckSpec reports what the API would refuse about a specification: unknown types and metrics, and parameters out of
 // range, with code InvalidParameter; what the API knows and Gyr lacks with code Unimplemented. Unknown parameters are ignored.
@@ -99,8 +81,11 @@ func Resolve(spec Spec) (Spec, error) {
 		return Spec{}, err
 	}
 	out := Spec{Type: p.kind, Metric: p.metric.String(), Dim: p.dim}
-	if p.kind == TypeHNSW {
+	switch {
+	case p.kind == TypeHNSW:
 		out.Params = map[string]string{ParamM: strconv.Itoa(p.m), ParamEfConstruction: strconv.Itoa(p.efc)}
+	case p.isIVF():
+		out.Params = map[string]string{ParamNList: strconv.Itoa(p.nlist)}
 	}
 	return out, nil
 }
@@ -119,6 +104,10 @@ func parse(spec Spec) (plain, error) {
 		p.kind = TypeFlat
 	case kind == TypeHNSW:
 		return p, p.graph(spec.Params)
+	case kind == TypeIVFFlat || kind == TypeIVFSQ8:
+		p.kind = kind
+		p.nlist, err = intParam(spec.Params, ParamNList, defaultNList, 1, ivf.MaxLists)
+		return p, err
 	case kind == TypeAuto || kind == "":
 		for key := range spec.Params {
 			if !slices.Contains(beside[:], key) {
@@ -127,13 +116,9 @@ func parse(spec Spec) (plain, error) {
 		}
 		p.kind, p.m, p.efc = TypeHNSW, autoM, autoEfC
 	case slices.Contains(planned[:], kind):
-		return p, errs.Input(errs.Unimplemented, "index type %s is not supported by this server", spec.Type)
+		return p, errs.Input(errs.Unimplemented, "index type %s is not supported by this server; use %s, %s, %s or %s",
+			spec.Type, TypeHNSW, TypeIVFFlat, TypeIVFSQ8, TypeFlat)
 	default:
-		for _, s := range standIns {
-			if s.kind == kind {
-				return p, p.standIn(s, spec.Params)
-			}
-		}
 		return p, errs.Invalid("invalid index type: %s", spec.Type)
 	}
 	return p, nil
@@ -147,29 +132,6 @@ func (p *plain) graph(params map[string]string) (err error) {
 	}
 	p.efc, err = intParam(params, ParamEfConstruction, defaultEfC, 1, math.MaxInt32)
 	return err
-}
-
-// standIn checks the parameters of a type that the graph stands in for.
-func (p *plain) standIn(s standIn, params map[string]string) error {
-	for _, b := range s.ints {
-		if _, err := intParam(params, b.name, b.lo, b.lo, b.hi); err != nil {
-			return err
-		}
-	}
-	if s.divides != "" {
-		m, err := intParam(params, s.divides, 0, 1, math.MaxUint16+1)
-		if err != nil {
-			return err
-		}
-		if m == 0 || p.dim%m != 0 {
-			return errs.Invalid("the dimension (%d) of a vector should be a multiple of %s (%d)", p.dim, s.divides, m)
-		}
-	}
-	if s.graph {
-		return p.graph(params)
-	}
-	p.kind, p.m, p.efc = TypeHNSW, autoM, autoEfC
-	return nil
 }
 
 func parseMetric(name string) (vector.Metric, error) {
@@ -195,9 +157,13 @@ func intParam(params map[string]string, name string, def, lo, hi int) (int, erro
 		return 0, errs.Invalid("Type conflict in json: param '%s' (%s) should be integer", name, text)
 	}
 	if v < int64(lo) || v > int64(hi) {
-		return 0, errs.Invalid("Out of range in json: param '%s' (%d) should be in range [%d, %d]", name, v, lo, hi)
+		return 0, outOfRange(name, v, lo, hi)
 	}
 	return int(v), nil
+}
+
+func outOfRange(name string, v int64, lo, hi int) error {
+	return errs.Invalid("Out of range in json: param '%s' (%d) should be in range [%d, %d]", name, v, lo, hi)
 }
 
 // ParseEffort reads the search parameters of an index of this specification for a search of k rows.
@@ -206,14 +172,18 @@ func ParseEffort(spec Spec, params map[string]string, k int) (Effort, error) {
 	if err != nil {
 		return Effort{}, err
 	}
-	if p.kind != TypeHNSW {
-		return Effort{}, nil
+	switch {
+	case p.kind == TypeHNSW:
+		ef, err := intParam(params, ParamEf, 0, 1, math.MaxInt32)
+		if err != nil {
+			return Effort{}, err
+		}
+		return Effort{Ef: ef}, checkEf(ef, k)
+	case p.isIVF():
+		nprobe, err := intParam(params, ParamNProbe, 0, 1, ivf.MaxLists)
+		return Effort{NProbe: nprobe}, err
 	}
-	ef, err := intParam(params, ParamEf, 0, 1, math.MaxInt32)
-	if err != nil {
-		return Effort{}, err
-	}
-	return Effort{Ef: ef}, checkEf(ef, k)
+	return Effort{}, nil
 }
 
 func defaultEf(k int) int { return max(k+k/4, minDefaultEf) }

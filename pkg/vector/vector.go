@@ -102,6 +102,12 @@ func (s *Stats) Add(o Stats) {
 	s.Hops += o.Hops
 }
 
+// ErrCorrupt marks index files whose bytes are not those that were written.
+var ErrCorrupt = errors.New("vector index file is corrupt")
+
+// ErrVersion marks index files of a format that this program does not know.
+var ErrVersion = errors.New("vector index file has an unknown format version")
+
 // ErrClosed is returned by searches on a closed index.
 var ErrClosed = errors.New("vector index is closed")
 

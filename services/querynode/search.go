@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"runtime/debug"
 	"strconv"
+	"strings"
 	"time"
 	"unsafe"
 
@@ -118,12 +119,9 @@ func searchSpec(sub *pb.SubSearch) (segment.SearchSpec, error) {
 		}
 		spec.Plan = p
 	}
-	if v := sub.Params["ef"]; v != "" {
-		ef, err := strconv.Atoi(v)
-		if err != nil {
-			return spec, errs.Invalid("ef %q is not a whole number", v)
-		}
-		spec.Effort.Ef = ef
+	var err error
+	if spec.Effort, err = effort(sub.Params); err != nil {
+		return spec, err
 	}
 	if sub.Radius != nil {
 		r := float32(*sub.Radius)
@@ -134,6 +132,23 @@ func searchSpec(sub *pb.SubSearch) (segment.SearchSpec, error) {
 		spec.RangeFilter = &r
 	}
 	return spec, nil
+}
+
+// effort reads how hard to try; an index takes from it what is its own, and checks the range.
+func effort(params map[string]string) (index.Effort, error) {
+	var e index.Effort
+	for name, to := range map[string]*int{index.ParamEf: &e.Ef, index.ParamNProbe: &e.NProbe} {
+		v := strings.Trim(params[name], `"`)
+		if v == "" {
+			continue
+		}
+		n, err := strconv.Atoi(v)
+		if err != nil {
+			return e, errs.Invalid("%s %q is not a whole number", name, v)
+		}
+		*to = n
+	}
+	return e, nil
 }
 
 // floats copies little-endian float32 bytes.

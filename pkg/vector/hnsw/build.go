@@ -4,12 +4,13 @@ import (
 	"context"
 	"fmt"
 	"math"
-	"runtime"
 	"slices"
 	"sync"
 	"sync/atomic"
 
 	"github.com/gyr-db/gyr/pkg/vector"
+	"github.com/gyr-db/gyr/pkg/vector/internal/sq8"
+	"github.com/gyr-db/gyr/pkg/vector/internal/work"
 )
 
 const (
@@ -25,7 +26,7 @@ type builder struct {
 	cfg   Config
 	rows  vector.Rows
 	img   *Image
-	quant quantiser
+	quant sq8.Quantiser
 	// weight and bias make pairs of rows comparable by codes alone: distance(x, y) = weight[y] + bias[x] - 2<x, u(y)>.
 	// For L2 that is |x-y|^2. For IP codes are centred, and the inner product of the mean with each side comes in here.
 	weight, bias []int32
@@ -33,7 +34,7 @@ type builder struct {
 	order  []uint32
 	locks  [locks]sync.Mutex // stripe id%locks guards writes to the links of node id
 	next   atomic.Int64
-	report *reporter
+	report *work.Reporter
 }
 
 // Build makes a graph of all rows. progress, if not nil, is told the finished share from one goroutine at a time.
@@ -41,14 +42,13 @@ func Build(ctx context.Context, cfg Config, rows vector.Rows, progress func(floa
 	if err := cfg.validate(rows); err != nil {
 		return nil, fmt.Errorf("building an HNSW index: %w", err)
 	}
-	b := &builder{cfg: cfg, rows: rows, report: &reporter{fn: progress, total: rows.Len()}}
+	b := &builder{cfg: cfg, rows: rows, report: work.NewReporter(progress, rows.Len())}
 	levels, upper, err := b.plan()
 	if err != nil {
 		return nil, err
 	}
 	h := header{metric: cfg.Metric, dim: rows.Dim(), m: cfg.M, efc: cfg.EfConstruction, rows: rows.Len(), scale: 1, widen: 1}
-	h.plan(upper)
-	if b.img, err = newImage(h); err != nil {
+	if b.img, err = newImage(h, h.plan(upper)); err != nil {
 		return nil, err
 	}
 	b.prepare(levels)
@@ -69,7 +69,7 @@ func (b *builder) plan() (levels []uint8, upper uint64, err error) {
 	scale := 1 / math.Log(float64(b.cfg.M))
 	b.order = make([]uint32, n)
 	for i := range levels {
-		u := (float64(mix(uint64(i)+seed)>>11) + 1) / (1 << 53)
+		u := (float64(work.Mix(uint64(i)+seed)>>11) + 1) / (1 << 53)
 		levels[i] = uint8(min(maxLevel, int(-math.Log(u)*scale)))
 		b.order[i] = uint32(i)
 		if levels[i] > 0 {
@@ -81,13 +81,6 @@ func (b *builder) plan() (levels []uint8, upper uint64, err error) {
 	}
 	slices.SortStableFunc(b.order, func(x, y uint32) int { return int(levels[y]) - int(levels[x]) })
 	return levels, upper, nil
-}
-
-// mix is the finaliser of splitmix64 (Steele, Lea, Flood 2014).
-func mix(x uint64) uint64 {
-	x = (x ^ x>>30) * 0xbf58476d1ce4e5b9
-	x = (x ^ x>>27) * 0x94d049bb133111eb
-	return x ^ x>>31
 }
 
 // prepare fills everything but the links.
@@ -104,12 +97,12 @@ func (b *builder) prepare(levels []uint8) {
 			off += 1 + uint32(level)*uint32(g.m)
 		}
 	}
-	b.quant = quantiser{set: b.cfg.Set, metric: b.cfg.Metric, mean: g.mean}
-	b.quant.train(b.rows)
-	g.scale = b.quant.scale
+	b.quant = sq8.Quantiser{Set: b.cfg.Set, Metric: b.cfg.Metric, Mean: g.mean}
+	b.quant.Train(b.rows)
+	g.scale = b.quant.Scale
 	b.weight, b.bias = make([]int32, g.n), make([]int32, g.n)
 	const chunk = 4096
-	b.parallel((g.n+chunk-1)/chunk, func(c int) { b.encode(c*chunk, min((c+1)*chunk, g.n)) })
+	work.Parallel(b.workers(), (g.n+chunk-1)/chunk, func(c int) { b.encode(c*chunk, min((c+1)*chunk, g.n)) })
 	b.chainTwins()
 	if g.n > 0 {
 		g.entry, g.top = b.order[0], int(levels[b.order[0]])
@@ -126,9 +119,9 @@ func (b *builder) encode(from, to int) {
 	g := &b.img.graph
 	buf := make([]float32, b.rows.Dim())
 	for i := from; i < to; i++ {
-		sum, norm, along := b.quant.encode(b.quant.prepare(b.rows.Vector(i), buf), g.codes.Row(uint32(i)))
+		sum, norm, along := b.quant.Encode(b.quant.Prepare(b.rows.Vector(i), buf), g.codes.Row(uint32(i)))
 		if b.cfg.Metric == vector.IP {
-			b.weight[i] = int32(max(-1<<29, min(1<<29, -2*along*b.quant.pull)))
+			b.weight[i] = int32(max(-1<<29, min(1<<29, -2*along*b.quant.Pull)))
 			b.bias[i] = 256*sum + b.weight[i]
 			continue
 		}
@@ -136,27 +129,15 @@ func (b *builder) encode(from, to int) {
 	}
 }
 
-// workers returns the number of goroutines to use.
-func (b *builder) workers() int {
-	if b.cfg.Workers > 0 {
-		return b.cfg.Workers
-	}
-	return runtime.GOMAXPROCS(0)
+// measureWidening sets the widening that the codes ask for.
+func (b *builder) measureWidening(ctx context.Context) (err error) {
+	g := &b.img.graph
+	g.widen, err = sq8.MeasureWidening(ctx, sq8.Coding{Quant: &b.quant, Rows: b.rows, Codes: g.codes, Weight: g.weight}, b.workers())
+	return err
 }
 
-// parallel calls fn for 0 to count-1 on the build's workers.
-func (b *builder) parallel(count int, fn func(i int)) {
-	var next atomic.Int64
-	var wg sync.WaitGroup
-	for range min(b.workers(), count) {
-		wg.Go(func() {
-			for i := int(next.Add(1)) - 1; i < count; i = int(next.Add(1)) - 1 {
-				fn(i)
-			}
-		})
-	}
-	wg.Wait()
-}
+// workers returns the number of goroutines to use.
+func (b *builder) workers() int { return work.Workers(b.cfg.Workers) }
 
 // run inserts all nodes.
 func (b *builder) run(ctx context.Context) error {
@@ -176,7 +157,7 @@ func (b *builder) run(ctx context.Context) error {
 			return err
 		}
 	}
-	b.report.done(0)
+	b.report.Finish()
 	return nil
 }
 
@@ -197,32 +178,6 @@ func (b *builder) insertTo(ctx context.Context, end int) error {
 				return err
 			}
 		}
-		b.report.done(min(step, end-from))
-	}
-}
-
-// reporter passes progress on in steps of a hundredth.
-type reporter struct {
-	fn    func(float32)
-	total int
-	mu    sync.Mutex // guards the rest
-	count int
-	told  int
-}
-
-func (r *reporter) done(n int) {
-	if r.fn == nil {
-		return
-	}
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	r.count += n
-	percent := 100
-	if r.total > 0 {
-		percent = r.count * 100 / r.total
-	}
-	if percent > r.told {
-		r.told = percent
-		r.fn(float32(percent) / 100)
+		b.report.Done(min(step, end-from))
 	}
 }

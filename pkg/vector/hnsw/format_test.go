@@ -9,6 +9,7 @@ import (
 	"testing"
 
 	"github.com/gyr-db/gyr/pkg/vector"
+	"github.com/gyr-db/gyr/pkg/vector/internal/imagefile"
 	"github.com/gyr-db/gyr/pkg/vector/internal/sample"
 )
 
@@ -46,31 +47,24 @@ func TestRoundTrip(t *testing.T) {
 // TestFlips changes single bytes all over a file: each must be reported as corruption of the section that it lies in.
 func TestFlips(t *testing.T) {
 	b := image(t, sample.Clustered(9, 0, 300, 5, 4), vector.L2, 3, 1)
-	h, err := decodeHeader(b[:pageSize], int64(len(b)))
+	l, _, err := format().Header(bytes.NewReader(b), int64(len(b)))
 	if err != nil {
 		t.Fatal(err)
 	}
-	where := func(at int) string {
-		for _, s := range h.table {
-			if uint64(at) >= s.off && uint64(at) < s.end() {
-				return s.kind.String()
-			}
-		}
-		return "header"
-	}
+	where := func(at int) string { return l.Where(uint64(at)) }
 	seen := map[string]int{}
 	for at := 0; at < len(b); at += 7 {
 		for _, bit := range []byte{1, 0x80} {
 			b[at] ^= bit
 			err := load(b)
 			b[at] ^= bit
-			if !errors.Is(err, ErrCorrupt) || !strings.Contains(err.Error(), ": "+where(at)+":") {
+			if !errors.Is(err, vector.ErrCorrupt) || !strings.Contains(err.Error(), ": "+where(at)+":") {
 				t.Fatalf("byte %d of %s: %v", at, where(at), err)
 			}
 			seen[where(at)]++
 		}
 	}
-	if len(seen) != len(h.table)+1 {
+	if len(seen) != len(l.Table)+1 {
 		t.Fatalf("not every section was touched: %v", seen)
 	}
 	if err := load(b); err != nil {
@@ -81,53 +75,29 @@ func TestFlips(t *testing.T) {
 func TestTruncated(t *testing.T) {
 	b := image(t, sample.Clustered(9, 0, 300, 5, 4), vector.L2, 3, 1)
 	for n := 0; n < len(b); n += 511 {
-		if err := load(b[:n]); !errors.Is(err, ErrCorrupt) {
+		if err := load(b[:n]); !errors.Is(err, vector.ErrCorrupt) {
 			t.Fatalf("%d bytes: %v", n, err)
 		}
 		// A reader that ends before the size that was promised.
-		if _, err := Load(bytes.NewReader(b[:n]), int64(len(b))); !errors.Is(err, ErrCorrupt) {
+		if _, err := Load(bytes.NewReader(b[:n]), int64(len(b))); !errors.Is(err, vector.ErrCorrupt) {
 			t.Fatalf("%d bytes: %v", n, err)
 		}
 	}
-	if err := load(append(b, 0)); !errors.Is(err, ErrCorrupt) {
+	if err := load(append(b, 0)); !errors.Is(err, vector.ErrCorrupt) {
 		t.Fatal(err)
 	}
-}
-
-// reseal makes the checksums of an edited file right again.
-func reseal(b []byte) {
-	if len(b) < pageSize {
-		return
-	}
-	fix := func() {
-		binary.LittleEndian.PutUint32(b[pageSize-4:], checksum(b[:pageSize-4]))
-	}
-	fix()
-	h, err := decodeHeader(b[:pageSize], int64(len(b)))
-	if err != nil {
-		return
-	}
-	s, _ := h.find(kindChecksums)
-	i := s.off
-	h.eachBlock(func(_ section, off, end uint64) bool {
-		binary.LittleEndian.PutUint32(b[i:], checksum(b[off:end]))
-		i += 4
-		return true
-	})
-	binary.LittleEndian.PutUint32(b[60:], checksum(b[s.off:s.end()]))
-	fix()
 }
 
 func TestVersions(t *testing.T) {
 	b := image(t, sample.Clustered(9, 0, 50, 5, 4), vector.L2, 3, 1)
 	b[10] = 9 // a newer minor version is readable
-	reseal(b)
+	format().Reseal(b)
 	if err := load(b); err != nil {
 		t.Fatal(err)
 	}
 	b[8] = 2
-	reseal(b)
-	if err := load(b); !errors.Is(err, ErrVersion) || errors.Is(err, ErrCorrupt) {
+	format().Reseal(b)
+	if err := load(b); !errors.Is(err, vector.ErrVersion) || errors.Is(err, vector.ErrCorrupt) {
 		t.Fatal(err)
 	}
 }
@@ -135,11 +105,11 @@ func TestVersions(t *testing.T) {
 // TestForged edits fields under right checksums: what would lead a walk astray is refused.
 func TestForged(t *testing.T) {
 	clean := image(t, sample.Clustered(9, 0, 300, 5, 4), vector.L2, 3, 1)
-	h, err := decodeHeader(clean[:pageSize], int64(len(clean)))
+	l, _, err := format().Header(bytes.NewReader(clean), int64(len(clean)))
 	if err != nil {
 		t.Fatal(err)
 	}
-	at := func(k kind) uint64 { s, _ := h.find(k); return s.off }
+	at := func(k imagefile.Kind) uint64 { s, _ := l.Find(k); return s.Off }
 	for name, c := range map[string]struct{ off, value uint64 }{
 		"link":    {at(kindLinks), 300},
 		"entry":   {28, 300},
@@ -152,13 +122,13 @@ func TestForged(t *testing.T) {
 		"M":       {20, 4},
 		"widen":   {14, 5 << 16},
 		"scale":   {44, 0},
-		"table":   {tableAt + 8, 8192},
-		"length":  {tableAt + 16, 1 << 30},
+		"table":   {64 + 8, 8192},
+		"length":  {64 + 16, 1 << 30},
 	} {
 		b := bytes.Clone(clean)
 		binary.LittleEndian.PutUint32(b[c.off:], uint32(c.value))
-		reseal(b)
-		if err := load(b); !errors.Is(err, ErrCorrupt) {
+		format().Reseal(b)
+		if err := load(b); !errors.Is(err, vector.ErrCorrupt) {
 			t.Errorf("%s: %v", name, err)
 		}
 	}
@@ -172,7 +142,7 @@ func FuzzLoad(f *testing.F) {
 	}
 	f.Fuzz(func(t *testing.T, b []byte, fix bool) {
 		if fix {
-			reseal(b)
+			format().Reseal(b)
 		}
 		img, err := Load(bytes.NewReader(b), int64(len(b)))
 		if err != nil {

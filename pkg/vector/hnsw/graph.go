@@ -3,6 +3,7 @@ package hnsw
 import (
 	"fmt"
 
+	"github.com/gyr-db/gyr/pkg/vector/internal/imagefile"
 	"github.com/gyr-db/gyr/pkg/vector/kernel"
 )
 
@@ -22,7 +23,7 @@ type graph struct {
 	// twins chains the rows of equal code in ascending order: only the first of them is a node with links, the others
 	// follow it. none ends a chain.
 	twins []uint32
-	widen int // see measureWidening
+	widen int // see sq8.MeasureWidening
 }
 
 // links returns the list of a node on a level that the node has.
@@ -49,26 +50,26 @@ func (g *graph) check() error {
 		return nil
 	}
 	if int(g.entry) >= g.n {
-		return corrupt("header", "entry node %d of %d", g.entry, g.n)
+		return imagefile.Corrupt("header", "entry node %d of %d", g.entry, g.n)
 	}
 	if err := checkIDs(g.links0, g.n); err != nil {
-		return corrupt(kindLinks.String(), "%v", err)
+		return corrupt(kindLinks, "%v", err)
 	}
 	for id, off := range g.upOff {
 		if off == none {
 			continue
 		}
 		if int(off) >= len(g.up) || g.up[off] == 0 || int(g.up[off]) > g.top || int(off)+1+int(g.up[off])*g.m > len(g.up) {
-			return corrupt(kindUpperIndex.String(), "node %d lies outside", id)
+			return corrupt(kindUpperIndex, "node %d lies outside", id)
 		}
 	}
 	for id, next := range g.twins {
 		if next != none && (int(next) >= g.n || int(next) <= id) {
-			return corrupt(kindTwins.String(), "row %d follows row %d", next, id)
+			return corrupt(kindTwins, "row %d follows row %d", next, id)
 		}
 	}
 	if g.level(g.entry) != g.top {
-		return corrupt("header", "entry node %d is not on level %d", g.entry, g.top)
+		return imagefile.Corrupt("header", "entry node %d is not on level %d", g.entry, g.top)
 	}
 	for id := range g.upOff {
 		if err := g.checkUpper(uint32(id)); err != nil {
@@ -82,11 +83,11 @@ func (g *graph) checkUpper(id uint32) error {
 	for level := g.level(id); level > 0; level-- {
 		links := g.links(id, level)
 		if err := checkIDs(links, g.n); err != nil {
-			return corrupt(kindUpper.String(), "%v", err)
+			return corrupt(kindUpper, "%v", err)
 		}
 		for _, to := range links {
 			if to != none && g.level(to) < level {
-				return corrupt(kindUpper.String(), "node %d links to %d on level %d", id, to, level)
+				return corrupt(kindUpper, "node %d links to %d on level %d", id, to, level)
 			}
 		}
 	}

@@ -5,6 +5,8 @@ import (
 	"slices"
 	"sync/atomic"
 	"unsafe"
+
+	"github.com/gyr-db/gyr/pkg/vector/internal/sq8"
 )
 
 // inserter is one worker of a build.
@@ -23,7 +25,7 @@ func newInserter(b *builder) *inserter {
 	in := &inserter{b: b, w: newWalker(b.cfg.Set, g)}
 	in.w.weight = b.weight
 	in.pair = &walker{set: b.cfg.Set, g: g, weight: b.weight, dist: make([]int32, g.m0+1)}
-	in.pair.query.q = make([]int8, g.codes.Stride)
+	in.pair.query.Q = make([]int8, g.codes.Stride)
 	in.picks = make([]uint32, 0, g.m0+1)
 	in.ids = make([]uint32, 0, g.m0+1)
 	return in
@@ -31,13 +33,13 @@ func newInserter(b *builder) *inserter {
 
 // from makes a row the query of w.
 func (in *inserter) from(w *walker, id uint32) {
-	code, q := in.b.img.codes.Row(id), w.query.q
+	code, q := in.b.img.codes.Row(id), w.query.Q
 	src := unsafe.Slice((*uint64)(unsafe.Pointer(&code[0])), len(code)/8)
 	dst := unsafe.Slice((*uint64)(unsafe.Pointer(&q[0])), len(code)/8)
 	for i, v := range src {
 		dst[i] = v ^ 0x8080808080808080 // u = c+128 as a byte differs from c in the top bit
 	}
-	w.query.bias, w.query.ratio, w.query.weights = in.b.bias[id], 1, true
+	w.query.Bias, w.query.Ratio, w.query.Weights = in.b.bias[id], 1, true
 }
 
 // insert links a node on all its levels: first its own lists are written, then it is made known to others, so that no
@@ -111,7 +113,7 @@ func (in *inserter) diverse(id, key uint32, allowTie bool) (ok, tie bool) {
 	const step = 8
 	for i := 0; i < len(in.picks); i += step {
 		for _, d := range in.pair.measure(in.picks[i:min(i+step, len(in.picks))]) {
-			switch k := keyOf(d); {
+			switch k := sq8.Key(d); {
 			case k < key:
 				return false, false
 			case k == key:
@@ -144,7 +146,7 @@ func (in *inserter) link(to, id uint32, level int) {
 	in.from(in.pair, to)
 	in.near = in.near[:0]
 	for i, d := range in.pair.measure(in.ids) {
-		in.near = append(in.near, item(keyOf(d), in.ids[i]))
+		in.near = append(in.near, item(sq8.Key(d), in.ids[i]))
 	}
 	slices.Sort(in.near)
 	in.choose(in.near, len(list))

@@ -12,10 +12,6 @@ type pool struct {
 
 const mark = 1
 
-func keyOf(dist int32) uint32 { return uint32(dist) ^ 1<<31 }
-
-func distOf(key uint32) int32 { return int32(key ^ 1<<31) }
-
 func item(key, id uint32) uint64 { return uint64(key)<<32 | uint64(id)<<1 }
 
 func itemID(it uint64) uint32 { return uint32(it) >> 1 }

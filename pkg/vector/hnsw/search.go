@@ -3,10 +3,10 @@ package hnsw
 import (
 	"context"
 	"fmt"
-	"math"
 	"sync"
 
 	"github.com/gyr-db/gyr/pkg/vector"
+	"github.com/gyr-db/gyr/pkg/vector/internal/sq8"
 	"github.com/gyr-db/gyr/pkg/vector/kernel"
 	"github.com/gyr-db/gyr/pkg/vector/topk"
 )
@@ -15,7 +15,7 @@ import (
 type Index struct {
 	img     *Image
 	rows    vector.Rows
-	quant   quantiser
+	quant   sq8.Quantiser
 	scratch sync.Pool // of *searcher
 }
 
@@ -26,7 +26,7 @@ func NewIndex(set kernel.Set, img *Image, rows vector.Rows) (*Index, error) {
 			img.Len(), img.Dim(), rows.Len(), rows.Dim())
 	}
 	x := &Index{img: img, rows: rows}
-	x.quant = quantiser{set: set, metric: img.Metric(), mean: img.mean, scale: img.scale}
+	x.quant = sq8.Quantiser{Set: set, Metric: img.Metric(), Mean: img.mean, Scale: img.scale}
 	x.scratch.New = func() any { return newSearcher(x) }
 	return x, nil
 }
@@ -54,11 +54,10 @@ func (x *Index) Search(ctx context.Context, queries []float32, p Params) ([][]ve
 	if p.K < 0 || p.Ef < p.K {
 		return nil, stats, fmt.Errorf("pool of %d is smaller than k %d", p.Ef, p.K)
 	}
-	x.img.mu.RLock()
-	defer x.img.mu.RUnlock()
-	if x.img.closed {
-		return nil, stats, vector.ErrClosed
+	if err := x.img.file.Acquire(); err != nil {
+		return nil, stats, err
 	}
+	defer x.img.file.Release()
 	s := x.scratch.Get().(*searcher)
 	defer s.release()
 	s.begin(p)
@@ -73,7 +72,7 @@ func (x *Index) Search(ctx context.Context, queries []float32, p Params) ([][]ve
 		}
 		hits[i] = make([]vector.Hit, len(pairs))
 		for j, p := range pairs {
-			hits[i][j] = vector.Hit{ID: topk.ID(p), Score: x.quant.metric.Score(topk.Key(p))}
+			hits[i][j] = vector.Hit{ID: topk.ID(p), Score: x.quant.Metric.Score(topk.Key(p))}
 		}
 	}
 	return hits, s.w.stats, nil
@@ -102,7 +101,7 @@ type searcher struct {
 }
 
 func newSearcher(x *Index) *searcher {
-	return &searcher{x: x, w: newWalker(x.quant.set, &x.img.graph), buf: make([]float32, x.img.Dim())}
+	return &searcher{x: x, w: newWalker(x.quant.Set, &x.img.graph), buf: make([]float32, x.img.Dim())}
 }
 
 func (s *searcher) begin(p Params) {
@@ -129,11 +128,9 @@ func (s *searcher) search(ctx context.Context, query []float32) ([]uint64, error
 		return nil, nil
 	}
 	q := &s.x.quant
-	s.scorer = vector.NewScorer(q.set, q.metric, query)
-	q.query(q.prepare(query, s.buf), &s.w.query)
-	if s.widen = s.x.img.widen; s.w.query.ratio != 1 {
-		s.widen *= farWiden
-	}
+	s.scorer = vector.NewScorer(q.Set, q.Metric, query)
+	q.Query(q.Prepare(query, s.buf), &s.w.query)
+	s.widen = s.w.query.Widening(s.x.img.widen)
 	if err := s.run(ctx); err != nil {
 		return nil, err
 	}
@@ -141,34 +138,15 @@ func (s *searcher) search(ctx context.Context, query []float32) ([]uint64, error
 	return s.best.Sort(), nil
 }
 
-// candidates returns how many rows the re-rank looks at, at least: twice k, and some more when k is small, since the order
-// of codes is only nearly the order of scores; more where codes are coarse for these rows or for the query.
-func (s *searcher) candidates() int { return s.widen * (s.p.K + max(s.p.K, 24)) }
+// candidates returns how many rows the re-rank looks at, at least.
+func (s *searcher) candidates() int { return sq8.Candidates(s.p.K, s.widen) }
 
 // limit returns how many rows the re-rank looks at, at most.
-func (s *searcher) limit() int {
-	n := s.candidates()
-	return n + min(7*n, 4096)
-}
+func (s *searcher) limit() int { return sq8.Limit(s.candidates()) }
 
-// cut drops the candidates behind the first ones that are too far to be among the k best. A code differs from its vector
-// by a rounding error of 0.29 steps (standard deviation) in any direction, so a distance d by code has an error of
-// 0.29*sqrt(2) steps with both sides coded, and the difference of two such distances one of 0.58: whoever is three
-// deviations behind the k-th is out. For inner products the error grows with the length of the query instead.
+// cut drops the candidates that are too far to be among the k best.
 func (s *searcher) cut() {
-	k, n := s.p.K, s.candidates()
-	if len(s.keys) <= n || len(s.keys) < k {
-		return
-	}
-	kth := float64(distOf(s.keys[k-1]))
-	bound := kth + 3*s.w.query.length
-	if s.w.query.weights && s.w.query.ratio == 1 {
-		d := math.Sqrt(max(0, kth)) + 1.75
-		bound = d * d
-	}
-	for n < len(s.keys) && float64(distOf(s.keys[n])) <= bound {
-		n++
-	}
+	n := s.w.query.Cut(s.keys, s.p.K, s.candidates())
 	s.ids, s.keys = s.ids[:n], s.keys[:n]
 }
 
@@ -187,7 +165,7 @@ func (s *searcher) rerank() {
 		out := s.scores[:len(ids)]
 		s.scorer.Rows(s.rows, out)
 		for i, id := range ids {
-			s.best.Push(topk.Pack(s.x.quant.metric.Key(out[i]), id))
+			s.best.Push(topk.Pack(s.x.quant.Metric.Key(out[i]), id))
 		}
 	}
 	s.w.stats.Distances += len(s.ids)
@@ -195,10 +173,9 @@ func (s *searcher) rerank() {
 
 // Use calls fn while the index cannot be closed.
 func (x *Index) Use(fn func() error) error {
-	x.img.mu.RLock()
-	defer x.img.mu.RUnlock()
-	if x.img.closed {
-		return vector.ErrClosed
+	if err := x.img.file.Acquire(); err != nil {
+		return err
 	}
+	defer x.img.file.Release()
 	return fn()
 }

@@ -49,7 +49,7 @@ func exact(t testing.TB, rows vector.Rows, metric vector.Metric, queries []float
 // checkHits looks at what must hold for any search: number, order, scores, filter.
 func checkHits(t *testing.T, x *Index, queries []float32, hits [][]vector.Hit, k int, f *sample.Bits) {
 	t.Helper()
-	m, dim := x.quant.metric, x.img.Dim()
+	m, dim := x.quant.Metric, x.img.Dim()
 	want := min(k, x.img.Len())
 	if f != nil {
 		n := 0
@@ -64,7 +64,7 @@ func checkHits(t *testing.T, x *Index, queries []float32, hits [][]vector.Hit, k
 		if len(hs) != want {
 			t.Fatalf("query %d: %d hits, want %d", q, len(hs), want)
 		}
-		sc := vector.NewScorer(x.quant.set, m, queries[q*dim:(q+1)*dim])
+		sc := vector.NewScorer(x.quant.Set, m, queries[q*dim:(q+1)*dim])
 		seen := map[uint32]bool{}
 		var score [1]float32
 		for i, h := range hs {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"math/bits"
 
+	"github.com/gyr-db/gyr/pkg/vector/internal/sq8"
 	"github.com/gyr-db/gyr/pkg/vector/topk"
 )
 
@@ -21,8 +22,6 @@ const (
 	fresh = 0.65
 	// narrowest is the share of allowed rows that a pool is widened for at most.
 	narrowest = 1e-4
-	// farWiden multiplies the candidates of queries that lie so far from the rows that their codes are coarse.
-	farWiden = 8
 )
 
 // run fills ids with the candidates for the re-rank.
@@ -159,7 +158,7 @@ func (s *searcher) word(w int) uint64 {
 func (s *searcher) offerScan(ids []uint32) {
 	bound := s.heap.Bound()
 	for i, d := range s.w.measure(ids) {
-		if p := topk.Pack(keyOf(d), ids[i]); p < bound {
+		if p := topk.Pack(sq8.Key(d), ids[i]); p < bound {
 			s.heap.Push(p)
 			bound = s.heap.Bound()
 		}

@@ -7,6 +7,7 @@ import (
 	"unsafe"
 
 	"github.com/gyr-db/gyr/pkg/vector"
+	"github.com/gyr-db/gyr/pkg/vector/internal/sq8"
 	"github.com/gyr-db/gyr/pkg/vector/kernel"
 )
 
@@ -18,7 +19,7 @@ type walker struct {
 	set     kernel.Set
 	g       *graph
 	weight  []int32 // what stands in for g.weight while building
-	query   coded
+	query   sq8.Coded
 	visited []uint64
 	pool    pool
 	ids     []uint32
@@ -34,7 +35,7 @@ func newWalker(set kernel.Set, g *graph) *walker {
 	w := &walker{set: set, g: g, weight: g.weight, visited: make([]uint64, (g.n+63)/64)}
 	w.ids = make([]uint32, max(g.m0, scanBatch)+1)
 	w.dist = make([]int32, max(g.m0, scanBatch)+1)
-	w.query.q = make([]int8, g.codes.Stride)
+	w.query.Q = make([]int8, g.codes.Stride)
 	if len(g.codes.Data) >= prefetchFrom {
 		w.lines = g.codes.Stride / 64
 	}
@@ -48,16 +49,7 @@ func (w *walker) measure(ids []uint32) []int32 {
 		w.dist = make([]int32, len(ids))
 	}
 	dist := w.dist[:len(ids)]
-	if w.query.weights && w.query.ratio == 1 {
-		w.set.SQ8(w.query.q, w.g.codes, ids, w.weight, w.query.bias, dist)
-		return dist
-	}
-	w.set.SQ8(w.query.q, w.g.codes, ids, nil, w.query.bias, dist)
-	if w.query.weights {
-		for i, id := range ids {
-			dist[i] += int32(w.query.ratio * float32(w.weight[id]))
-		}
-	}
+	w.query.Measure(w.set, w.g.codes, ids, w.weight, dist)
 	return dist
 }
 
@@ -124,7 +116,7 @@ func (w *walker) start(at uint32, ef int) {
 	w.pool.reset(ef)
 	w.see(at)
 	w.ids[0] = at
-	w.pool.insert(item(keyOf(w.measure(w.ids[:1])[0]), at))
+	w.pool.insert(item(sq8.Key(w.measure(w.ids[:1])[0]), at))
 }
 
 // walk finds the ef nearest nodes of a level, starting at a node of it; they are in the pool.
@@ -162,7 +154,7 @@ func (w *walker) offer(ids []uint32) {
 	dist := w.measure(ids)
 	bound := w.pool.bound()
 	for i, d := range dist {
-		if key := keyOf(d); key < bound {
+		if key := sq8.Key(d); key < bound {
 			w.pool.insert(item(key, ids[i]))
 			bound = w.pool.bound()
 		}

@@ -1,4 +1,9 @@
-package hnsw
+// Package sq8 codes vectors as small integers, so that distances between them are integer products.
+//
+// A row is centred on the rows' mean, scaled by one factor and rounded to [-127, 127] (for Cosine after normalising). Codes
+// order rows nearly as scores do; how nearly is measured once per index (MeasureWidening), and searches score that many
+// candidates exactly. The package does not say which rows are looked at: graphs walk, lists are scanned.
+package sq8
 
 import (
 	"math"
@@ -10,22 +15,22 @@ import (
 // sampleRows is the number of rows that mean and scale are taken from.
 const sampleRows = 20000
 
-// quantiser maps vectors to codes: c = round((x - mean) / scale), clamped to [-127, 127].
-type quantiser struct {
-	set    kernel.Set
-	metric vector.Metric
-	mean   []float32
-	scale  float32
-	// pull is how much the mean counts when rows are compared by inner product while building; see train.
-	pull float64
+// Quantiser maps vectors to codes: c = round((x - mean) / scale), clamped to [-127, 127].
+type Quantiser struct {
+	Set    kernel.Set
+	Metric vector.Metric
+	Mean   []float32
+	Scale  float32
+	// Pull is how much the mean counts when rows are compared with each other by inner product; see Train.
+	Pull float64
 }
 
-// prepare returns x as it is coded: normalised for Cosine, with buf as memory.
-func (q *quantiser) prepare(x, buf []float32) []float32 {
-	if q.metric != vector.Cosine {
+// Prepare returns x as it is coded: normalised for Cosine, with buf as memory.
+func (q *Quantiser) Prepare(x, buf []float32) []float32 {
+	if q.Metric != vector.Cosine {
 		return x
 	}
-	n := math.Sqrt(float64(q.set.Dot(x, x)))
+	n := math.Sqrt(float64(q.Set.Dot(x, x)))
 	inv := float32(0)
 	if n > 0 {
 		inv = float32(1 / n)
@@ -37,19 +42,19 @@ func (q *quantiser) prepare(x, buf []float32) []float32 {
 	return buf
 }
 
-// train sets mean, scale and pull from evenly spread rows.
+// Train sets Mean, Scale and Pull from evenly spread rows.
 //
 // In an inner product the mean favours the same rows for every query. When it is longer than the rows' offsets from it, all
 // nodes of a graph would link to those few rows and leave it unconnected; its weight is then cut to the length of the
 // offsets. Rows of equal length need no cut: there the inner product orders like the distance, mean included.
-func (q *quantiser) train(rows vector.Rows) {
+func (q *Quantiser) Train(rows vector.Rows) {
 	n, dim := rows.Len(), rows.Dim()
 	count := min(n, sampleRows)
 	sum, buf := make([]float64, dim), make([]float32, dim)
 	var squares, fourths float64
 	for i := range count {
 		length := 0.0
-		for d, v := range q.prepare(rows.Vector(i*n/count), buf) {
+		for d, v := range q.Prepare(rows.Vector(i*n/count), buf) {
 			sum[d] += float64(v)
 			length += float64(v) * float64(v)
 		}
@@ -58,18 +63,18 @@ func (q *quantiser) train(rows vector.Rows) {
 	}
 	share, meanLength := 1/float64(max(count, 1)), 0.0
 	for d := range sum {
-		q.mean[d] = float32(sum[d] * share)
-		meanLength += float64(q.mean[d]) * float64(q.mean[d])
+		q.Mean[d] = float32(sum[d] * share)
+		meanLength += float64(q.Mean[d]) * float64(q.Mean[d])
 	}
 	squares, fourths = squares*share, fourths*share
-	q.pull = 1
+	q.Pull = 1
 	offset, deviation := squares-meanLength, math.Sqrt(max(0, fourths-squares*squares))
 	if deviation > offset/10 && meanLength > offset {
-		q.pull = math.Sqrt(max(0, offset) / meanLength)
+		q.Pull = math.Sqrt(max(0, offset) / meanLength)
 	}
 	var widest float32
 	q.eachOffset(rows, count, buf, func(v float32) { widest = max(widest, v) })
-	q.scale = 1
+	q.Scale = 1
 	if !(widest > 0) || math.IsInf(float64(widest), 0) || widest/127 == 0 {
 		return
 	}
@@ -78,16 +83,16 @@ func (q *quantiser) train(rows vector.Rows) {
 	perBin := bins / (widest * 1.0001)
 	q.eachOffset(rows, count, buf, func(v float32) { hist[min(int(v*perBin), bins-1)]++ })
 	if s := bestClip(hist[:]) * widest / 127; s > 0 {
-		q.scale = s
+		q.Scale = s
 	}
 }
 
 // eachOffset calls fn with the distance of every sampled component from its mean.
-func (q *quantiser) eachOffset(rows vector.Rows, count int, buf []float32, fn func(float32)) {
+func (q *Quantiser) eachOffset(rows vector.Rows, count int, buf []float32, fn func(float32)) {
 	n := rows.Len()
 	for i := range count {
-		for d, v := range q.prepare(rows.Vector(i*n/count), buf) {
-			v -= q.mean[d]
+		for d, v := range q.Prepare(rows.Vector(i*n/count), buf) {
+			v -= q.Mean[d]
 			if v < 0 {
 				v = -v
 			}
@@ -119,10 +124,10 @@ func bestClip(hist []int) float32 {
 	return best
 }
 
-// encode writes the code of x and returns what the kernels need besides: sum(c), |c|^2 and <mean, c>/scale.
-func (q *quantiser) encode(x []float32, code []byte) (sum, norm int32, along float64) {
-	inv := 1 / q.scale
-	mean := q.mean[:len(x)]
+// Encode writes the code of x and returns what the kernels need besides: sum(c), |c|^2 and <mean, c>/scale.
+func (q *Quantiser) Encode(x []float32, code []byte) (sum, norm int32, along float64) {
+	inv := 1 / q.Scale
+	mean := q.Mean[:len(x)]
 	code = code[:len(x)]
 	for d, v := range x {
 		// Adding 128.5 first makes the conversion round to the nearest on both sides of zero.
@@ -133,27 +138,27 @@ func (q *quantiser) encode(x []float32, code []byte) (sum, norm int32, along flo
 		norm += c * c
 		along += float64(mean[d]) * float64(c)
 	}
-	return sum, norm, along / float64(q.scale)
+	return sum, norm, along / float64(q.Scale)
 }
 
-// coded is a query ready for the kernels: distance = ratio*weight[id] + bias - 2<q, u>.
-type coded struct {
-	q       []int8
-	bias    int32
-	ratio   float32 // 1 unless the query is far wider than the rows; see fit
-	weights bool    // whether weights count
-	length  float64 // of q
+// Coded is a query ready for the kernels: distance = Ratio*weight[id] + Bias - 2<Q, u>.
+type Coded struct {
+	Q       []int8 // as long as a code row
+	Bias    int32
+	Ratio   float32 // 1 unless the query is far wider than the rows; see fit
+	Weights bool    // whether weights count
+	Length  float64 // of Q
 }
 
-// query codes x, using and keeping the memory of c.q.
-func (q *quantiser) query(x []float32, c *coded) {
-	c.ratio, c.weights = 1, q.metric != vector.IP
-	inv, mean := 1/q.scale, q.mean
-	if !c.weights {
+// Query codes x, using and keeping the memory of c.Q.
+func (q *Quantiser) Query(x []float32, c *Coded) {
+	c.Ratio, c.Weights = 1, q.Metric != vector.IP
+	inv, mean := 1/q.Scale, q.Mean
+	if !c.Weights {
 		// <x, y> = scale*<x, c> + <x, mean>: the second part is the same for all y, the first allows x its own scale.
 		inv, mean = q.ownScale(x), nil
 	} else if own := q.fit(x); own > 0 {
-		inv, c.ratio = own, own*q.scale
+		inv, c.Ratio = own, own*q.Scale
 	}
 	var sum, norm int32
 	for d, v := range x {
@@ -162,19 +167,19 @@ func (q *quantiser) query(x []float32, c *coded) {
 		}
 		v = max(-127, min(127, v*inv))
 		i := int32(math.RoundToEven(float64(v)))
-		c.q[d] = int8(i)
+		c.Q[d] = int8(i)
 		sum += i
 		norm += i * i
 	}
-	clear(c.q[len(x):])
-	c.length = math.Sqrt(float64(norm))
-	c.bias = 256 * sum
-	if c.weights && c.ratio == 1 {
-		c.bias += norm
+	clear(c.Q[len(x):])
+	c.Length = math.Sqrt(float64(norm))
+	c.Bias = 256 * sum
+	if c.Weights && c.Ratio == 1 {
+		c.Bias += norm
 	}
 }
 
-func (q *quantiser) ownScale(x []float32) float32 {
+func (q *Quantiser) ownScale(x []float32) float32 {
 	var widest float32
 	for _, v := range x {
 		widest = max(widest, max(v, -v))
@@ -187,11 +192,11 @@ func (q *quantiser) ownScale(x []float32) float32 {
 
 // fit returns 0 when x can be coded with the rows' scale, else the inverse of a wider scale that holds it. Clipping is
 // allowed to take a hundredth of the query's squared offset, as it may with rows.
-func (q *quantiser) fit(x []float32) float32 {
-	limit := 127 * q.scale
+func (q *Quantiser) fit(x []float32) float32 {
+	limit := 127 * q.Scale
 	var total, lost, widest float64
 	for d, v := range x {
-		o := math.Abs(float64(v - q.mean[d]))
+		o := math.Abs(float64(v - q.Mean[d]))
 		total += o * o
 		widest = max(widest, o)
 		if e := o - float64(limit); e > 0 {

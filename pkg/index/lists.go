@@ -1,0 +1,69 @@
+package index
+
+import (
+	"context"
+	"errors"
+
+	"github.com/gyr-db/gyr/pkg/errs"
+	"github.com/gyr-db/gyr/pkg/vector/flat"
+	"github.com/gyr-db/gyr/pkg/vector/ivf"
+	"github.com/gyr-db/gyr/pkg/vector/kernel"
+)
+
+// listIndex is IVF_FLAT or IVF_SQ8.
+type listIndex struct {
+	*ivf.Index
+	scan flat.Scanner
+}
+
+func ivfConfig(p plain, set kernel.Set, workers int) ivf.Config {
+	return ivf.Config{Set: set, Metric: p.metric, Lists: p.nlist, Codes: p.kind == TypeIVFSQ8, Workers: workers}
+}
+
+func openLists(p plain, set kernel.Set, src source, raw Rows) (Index, error) {
+	img, err := ivf.Load(src, src.size)
+	if err != nil {
+		return nil, openError(err)
+	}
+	err = fits(p, img)
+	if err == nil && img.HasCodes() != (p.kind == TypeIVFSQ8) {
+		err = errs.New(errs.Corrupt, "opening a vector index: the file is not one of type %s", p.kind)
+	}
+	if err != nil {
+		return nil, errors.Join(err, img.Close())
+	}
+	x, err := ivf.NewIndex(set, img, raw)
+	if err != nil {
+		return nil, errors.Join(errs.New(errs.Corrupt, "opening a vector index: %w", err), img.Close())
+	}
+	return &listIndex{Index: x, scan: flat.Scanner{Set: set, Metric: p.metric, Rows: raw}}, nil
+}
+
+func (l *listIndex) Search(ctx context.Context, queries []float32, k int, effort Effort, f Filter) (Hits, Stats, error) {
+	if err := checkQueries(queries, l.scan.Rows.Dim(), k); err != nil {
+		return Hits{}, Stats{}, err
+	}
+	probe := effort.NProbe
+	if probe == 0 {
+		probe = defaultNProbe
+	}
+	if probe < 1 || probe > ivf.MaxLists {
+		return Hits{}, Stats{}, outOfRange(ParamNProbe, int64(probe), 1, ivf.MaxLists)
+	}
+	hits, stats, err := l.Index.Search(ctx, queries, ivf.Params{K: k, Probe: probe, Filter: engine(f)})
+	if err != nil {
+		return Hits{}, Stats(stats), err
+	}
+	return asHits(hits), Stats(stats), nil
+}
+
+// Range scans the raw vectors: exact at any radius.
+func (l *listIndex) Range(ctx context.Context, query []float32, radius float32, bound *float32, limit int, _ Effort, f Filter) (Hits, Stats, error) {
+	var hits Hits
+	var stats Stats
+	err := l.Index.Use(func() (err error) {
+		hits, stats, err = rangeScan(ctx, l.scan, query, flat.Window{Radius: radius, Bound: bound}, limit, f)
+		return err
+	})
+	return hits, stats, err
+}

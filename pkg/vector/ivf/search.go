@@ -1,0 +1,184 @@
+package ivf
+
+import (
+	"context"
+	"fmt"
+	"sync"
+
+	"github.com/gyr-db/gyr/pkg/vector"
+	"github.com/gyr-db/gyr/pkg/vector/internal/sq8"
+	"github.com/gyr-db/gyr/pkg/vector/kernel"
+	"github.com/gyr-db/gyr/pkg/vector/topk"
+)
+
+// Index answers searches over an image. It is safe for concurrent use.
+type Index struct {
+	img     *Image
+	rows    vector.Rows
+	quant   sq8.Quantiser
+	scratch sync.Pool // of *searcher
+}
+
+// NewIndex returns an index that owns the image and reads raw vectors from rows, which must outlive it.
+func NewIndex(set kernel.Set, img *Image, rows vector.Rows) (*Index, error) {
+	if rows.Len() != img.Len() || (rows.Len() > 0 && rows.Dim() != img.Dim()) {
+		return nil, fmt.Errorf("index over %d rows of dimension %d does not fit %d rows of dimension %d",
+			img.Len(), img.Dim(), rows.Len(), rows.Dim())
+	}
+	x := &Index{img: img, rows: rows}
+	x.quant = sq8.Quantiser{Set: set, Metric: img.Metric(), Mean: img.mean, Scale: img.head.scale}
+	x.scratch.New = func() any { return newSearcher(x) }
+	return x, nil
+}
+
+// Bytes returns the memory held outside the Go heap.
+func (x *Index) Bytes() int64 { return x.img.Size() }
+
+// Close waits for running searches and frees the memory.
+func (x *Index) Close() error { return x.img.Close() }
+
+// Use calls fn while the index cannot be closed.
+func (x *Index) Use(fn func() error) error {
+	if err := x.img.file.Acquire(); err != nil {
+		return err
+	}
+	defer x.img.file.Release()
+	return fn()
+}
+
+// Params say what to search for.
+type Params struct {
+	K      int
+	Probe  int           // lists to look at, at least 1; more than there are means all
+	Filter vector.Filter // nil allows all rows
+}
+
+// Search returns for each query (row-major) the min(K, allowed) best allowed rows, best first, equal scores by row.
+func (x *Index) Search(ctx context.Context, queries []float32, p Params) ([][]vector.Hit, vector.Stats, error) {
+	var stats vector.Stats
+	dim := x.img.Dim()
+	if len(queries)%dim != 0 {
+		return nil, stats, fmt.Errorf("%d query values are no multiple of dimension %d", len(queries), dim)
+	}
+	if p.K < 0 || p.Probe < 1 {
+		return nil, stats, fmt.Errorf("k %d is negative, or the number of lists to look at, %d, is not positive", p.K, p.Probe)
+	}
+	if err := x.img.file.Acquire(); err != nil {
+		return nil, stats, err
+	}
+	defer x.img.file.Release()
+	s := x.scratch.Get().(*searcher)
+	defer s.release()
+	s.begin(p)
+	hits := make([][]vector.Hit, len(queries)/dim)
+	for i := range hits {
+		if err := ctx.Err(); err != nil {
+			return nil, s.stats, err
+		}
+		pairs, err := s.search(ctx, queries[i*dim:(i+1)*dim])
+		if err != nil {
+			return nil, s.stats, err
+		}
+		hits[i] = make([]vector.Hit, len(pairs))
+		for j, p := range pairs {
+			hits[i][j] = vector.Hit{ID: topk.ID(p), Score: x.quant.Metric.Score(topk.Key(p))}
+		}
+	}
+	return hits, s.stats, nil
+}
+
+// searcher is the scratch of one Search call.
+type searcher struct {
+	x      *Index
+	p      Params
+	stats  vector.Stats
+	scorer vector.Scorer
+	best   topk.Heap // of exact scores
+
+	order  topk.Heap // of lists
+	nearby []float32 // scores of all centroids
+	found  int       // allowed rows met
+
+	places []uint32 // of rows in the lists, to be measured next
+	rows   [][]float32
+	scores []float32
+	steps  int
+
+	words   []uint64 // of the filter, once they were needed
+	allowed int      // how many rows are, estimated until words are known
+
+	// Only with codes.
+	buf   []float32
+	query sq8.Coded
+	dist  []int32
+	codes topk.Heap // of distances by code and places
+	keys  []uint32
+}
+
+func newSearcher(x *Index) *searcher {
+	s := &searcher{
+		x: x, nearby: make([]float32, x.img.count()),
+		places: make([]uint32, 0, batch), rows: make([][]float32, 0, batch), scores: make([]float32, batch),
+	}
+	if x.img.HasCodes() {
+		s.buf, s.dist, s.query.Q = make([]float32, x.img.Dim()), make([]int32, batch), make([]int8, x.img.codes.Stride)
+	}
+	return s
+}
+
+func (s *searcher) begin(p Params) {
+	n := s.x.img.Len()
+	s.p = Params{K: min(p.K, n), Probe: min(p.Probe, s.x.img.count()), Filter: p.Filter}
+	s.allowed, s.words = n, nil
+	if p.Filter != nil {
+		s.allowed = max(0, min(n, p.Filter.Count()))
+	}
+	s.stats, s.steps = vector.Stats{}, 0
+}
+
+// release gives the scratch back without anything that belongs to the caller.
+func (s *searcher) release() {
+	s.p, s.words, s.scorer = Params{}, nil, vector.Scorer{}
+	clear(s.rows[:cap(s.rows)])
+	s.x.scratch.Put(s)
+}
+
+// search returns the best pairs of (metric key, row) for one query.
+func (s *searcher) search(ctx context.Context, query []float32) ([]uint64, error) {
+	s.best.Reset(s.p.K)
+	if s.p.K == 0 {
+		return nil, nil
+	}
+	q := &s.x.quant
+	s.scorer = vector.NewScorer(q.Set, q.Metric, query)
+	candidates := 0
+	if s.x.img.HasCodes() {
+		q.Query(q.Prepare(query, s.buf), &s.query)
+		candidates = sq8.Candidates(s.p.K, s.query.Widening(s.x.img.head.widen))
+		s.codes.Reset(min(sq8.Limit(candidates), s.x.img.Len()))
+	}
+	if err := s.run(ctx, query); err != nil {
+		return nil, err
+	}
+	if s.codes.Len() > 0 {
+		s.rerank(candidates)
+	}
+	return s.best.Sort(), nil
+}
+
+// rerank scores the rows with the best codes exactly and keeps the best.
+func (s *searcher) rerank(candidates int) {
+	pairs := s.codes.Sort()
+	s.keys = s.keys[:0]
+	for _, p := range pairs {
+		s.keys = append(s.keys, topk.Key(p))
+	}
+	pairs = pairs[:s.query.Cut(s.keys, s.p.K, candidates)]
+	for _, p := range pairs {
+		if s.places = append(s.places, topk.ID(p)); len(s.places) == batch {
+			s.score()
+		}
+	}
+	s.score()
+	s.codes.Reset(0)
+}
