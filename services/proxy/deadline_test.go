@@ -21,6 +21,11 @@ func TestOutOfTime(t *testing.T) {
 	if err := outOfTime(early, context.Canceled); errs.CodeOf(err) != errs.Canceled {
 		t.Errorf("with time left a failure stays what it is: %v", err)
 	}
+	soon, _ := early.Deadline()
+	time.Sleep(time.Until(soon) - 5*time.Millisecond)
+	if err := outOfTime(early, context.DeadlineExceeded); errs.CodeOf(err) != errs.Unavailable {
+		t.Errorf("a peer's clock that is a moment ahead: %v", err)
+	}
 	<-early.Done()
 	if left, _ := outer.Deadline(); outer.Err() != nil || time.Until(left) > 100*time.Millisecond {
 		t.Errorf("given up %s before the client's deadline", time.Until(left))
