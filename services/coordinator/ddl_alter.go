@@ -48,7 +48,8 @@ func alterProperties(c *catalog.Collection, req *pb.AlterCollectionRequest, ts t
 	set := maps.Clone(req.GetSet())
 	for _, k := range append(slices.Collect(maps.Keys(set)), req.GetDeleteKeys()...) {
 		if (k == propMmap || k == propIsolation) && c.Load != nil {
-			return false, errs.Input(errs.CollectionLoaded, "can not alter %s if collection loaded: collection already loaded[collection=%s]", k, c.Name)
+			what := map[string]string{propMmap: "mmap", propIsolation: "partition key isolation"}[k]
+			return false, errs.Input(errs.CollectionLoaded, "can not alter %s properties if collection loaded: collection already loaded[collection=%s]", what, c.Name)
 		}
 	}
 	if v, ok := set[propTTL]; ok {

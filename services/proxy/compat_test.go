@@ -299,3 +299,21 @@ func TestLoadStateByKey(t *testing.T) {
 	resp, err = c.GetLoadState(ctx, &milvuspb.GetLoadStateRequest{CollectionName: "c", PartitionNames: []string{"nope"}})
 	wantStatus(t, resp.GetStatus(), err, errs.PartitionNotFound, commonpb.ErrorCode_MetaFailed, "")
 }
+
+// TestUnknownPartitionFirst: that a partition is not there is said before that nothing is loaded.
+func TestUnknownPartitionFirst(t *testing.T) {
+	w := newWorld(t)
+	ctx, c := testContext(t), w.client()
+	makeCollection(t, w, "c", 1)
+	st, err := c.ReleaseCollection(ctx, &milvuspb.ReleaseCollectionRequest{CollectionName: "c"})
+	done(t, st, err)
+	for names, want := range map[string]errs.Code{"nope": errs.PartitionNotFound, "_default": errs.CollectionNotLoaded} {
+		q, err := c.Query(ctx, &milvuspb.QueryRequest{CollectionName: "c", Expr: "id > 0", PartitionNames: []string{names}})
+		mustStatus(t, err)
+		s, err := c.Search(ctx, &milvuspb.SearchRequest{CollectionName: "c", PartitionNames: []string{names}})
+		mustStatus(t, err)
+		if q.Status.Code != int32(want) || s.Status.Code != int32(want) {
+			t.Errorf("%s: %v %v", names, q.Status, s.Status)
+		}
+	}
+}

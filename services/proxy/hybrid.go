@@ -25,8 +25,8 @@ func (p *Proxy) HybridSearch(ctx context.Context, req *milvuspb.HybridSearchRequ
 	if err != nil {
 		return nil, err
 	}
-	if c.Load == nil {
-		return nil, collectionNotLoaded(c)
+	if err := readable(c, req.PartitionNames); err != nil {
+		return nil, err
 	}
 	spec, err := parseHybrid(c, req)
 	if err != nil {

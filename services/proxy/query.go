@@ -32,8 +32,8 @@ func (p *Proxy) Query(ctx context.Context, req *milvuspb.QueryRequest) (*milvusp
 	if err != nil {
 		return nil, err
 	}
-	if c.Load == nil {
-		return nil, collectionNotLoaded(c)
+	if err := readable(c, req.PartitionNames); err != nil {
+		return nil, err
 	}
 	if err := refuseUnknown(req); err != nil {
 		return nil, err

@@ -38,12 +38,24 @@ type readSpec struct {
 	filter *plan.Plan
 }
 
+// readable says why some partitions, or all, of a collection cannot be read: first what is wrong with the request, then
+// that nothing is loaded.
+func readable(c *catalog.Collection, partitions []string) error {
+	if err := refuseNamedPartitions(c, len(partitions)); err != nil {
+		return err
+	}
+	if _, err := partitionIDs(c, partitions); err != nil {
+		return err
+	}
+	if c.Load == nil {
+		return collectionNotLoaded(c)
+	}
+	return nil
+}
+
 // begin checks that a collection can be read and chooses the snapshots.
 func (p *Proxy) begin(ctx context.Context, c *catalog.Collection, spec readSpec) (*reading, error) {
-	if c.Load == nil {
-		return nil, collectionNotLoaded(c)
-	}
-	if err := refuseNamedPartitions(c, len(spec.partitions)); err != nil {
+	if err := readable(c, spec.partitions); err != nil {
 		return nil, err
 	}
 	ids, err := partitionIDs(c, spec.partitions)

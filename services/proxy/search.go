@@ -18,8 +18,8 @@ func (p *Proxy) Search(ctx context.Context, req *milvuspb.SearchRequest) (*milvu
 	if err != nil {
 		return nil, err
 	}
-	if c.Load == nil {
-		return nil, collectionNotLoaded(c)
+	if err := readable(c, req.PartitionNames); err != nil {
+		return nil, err
 	}
 	spec, err := parseSearch(c, req, false)
 	if err != nil {
