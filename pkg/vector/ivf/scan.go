@@ -4,7 +4,6 @@ import (
 	"context"
 	"math"
 	"math/bits"
-	"unsafe"
 
 	"github.com/gyr-db/gyr/pkg/vector"
 	"github.com/gyr-db/gyr/pkg/vector/flat"
@@ -19,8 +18,6 @@ const (
 	checkEvery = 64
 	// codeGain is how many rows can be measured by code in the time of one by raw vector.
 	codeGain = 4
-	// fetchAhead is how many rows are fetched while as many are scored.
-	fetchAhead = 16
 )
 
 // run looks at lists, nearest first, until it has met enough allowed rows.
@@ -124,20 +121,14 @@ func (s *searcher) flush() {
 	s.places = s.places[:0]
 }
 
-// score scores the rows in places exactly and empties it. Rows of one list lie apart from each other, so some are fetched
-// into the cache while those before them are scored.
+// score scores the rows in places exactly and empties it.
 func (s *searcher) score() {
 	s.rows = s.rows[:0]
 	for _, at := range s.places {
 		s.rows = append(s.rows, s.x.rows.Vector(int(s.x.img.ids[at])))
 	}
 	out := s.scores[:len(s.places)]
-	s.fetch(0)
-	for from := 0; from < len(out); from += fetchAhead {
-		to := min(from+fetchAhead, len(out))
-		s.fetch(to)
-		s.scorer.Rows(s.rows[from:to], out[from:to])
-	}
+	s.scorer.Rows(s.rows, out)
 	bound := s.best.Bound()
 	for i, at := range s.places {
 		if p := topk.Pack(s.x.quant.Metric.Key(out[i]), s.x.img.ids[at]); p < bound {
@@ -147,13 +138,6 @@ func (s *searcher) score() {
 	}
 	s.stats.Distances += len(out)
 	s.places = s.places[:0]
-}
-
-// fetch asks for the next rows from one on.
-func (s *searcher) fetch(from int) {
-	for _, row := range s.rows[from:min(from+fetchAhead, len(s.rows))] {
-		s.x.quant.Set.PrefetchAt(unsafe.Pointer(&row[0]), (len(row)*4+63)/64)
-	}
 }
 
 // exactIsCheaper decides whether scoring all allowed rows costs no more than looking at lists whole.
