@@ -108,8 +108,10 @@ func TestBadFilters(t *testing.T) {
 	}
 	deep := strings.Repeat("(", 5000) + "key > 1" + strings.Repeat(")", 5000)
 	nots := strings.Repeat("not (", 3000) + "key > 1" + strings.Repeat(")", 3000)
-	for _, expr := range []string{"key >", "key = 1", "nosuch == 1", `key == "a"`, "key in 5", "vec is null", "key / 0 == 1", deep, nots,
-		"key in [" + strings.Repeat("1,", 3_000_000) + "1]", "\x00", "key == 99999999999999999999", `version like "a%"`, "5 < key < 1", "random_sample(2)"} {
+	for _, expr := range []string{
+		"key >", "key = 1", "nosuch == 1", `key == "a"`, "key in 5", "vec is null", "key / 0 == 1", deep, nots,
+		"key in [" + strings.Repeat("1,", 3_000_000) + "1]", "\x00", "key == 99999999999999999999", `version like "a%"`, "5 < key < 1", "random_sample(2)",
+	} {
 		_, err := c.QueryRows(ctx, "b", expr, 10)
 		wantStatus(t, fmt.Sprintf("query %.30q", expr), err, 1100)
 		wantStatus(t, fmt.Sprintf("delete %.30q", expr), c.DeleteWhere(ctx, "b", expr), 1100)
@@ -179,8 +181,10 @@ func TestBadSearches(t *testing.T) {
 		{"range upside down", good, "radius=1,range_filter=5"},
 	}
 	for _, cs := range cases {
-		req := &milvuspb.SearchRequest{CollectionName: "b", DslType: commonpb.DslType_BoolExprV1, Nq: 1,
-			SearchInput: &milvuspb.SearchRequest_PlaceholderGroup{PlaceholderGroup: cs.input}}
+		req := &milvuspb.SearchRequest{
+			CollectionName: "b", DslType: commonpb.DslType_BoolExprV1, Nq: 1,
+			SearchInput: &milvuspb.SearchRequest_PlaceholderGroup{PlaceholderGroup: cs.input},
+		}
 		params := map[string]string{"topk": "3"}
 		for _, kv := range strings.FieldsFunc(cs.params, func(r rune) bool { return r == ',' }) {
 			k, v, _ := strings.Cut(kv, "=")

@@ -81,13 +81,20 @@ func StartCluster(t testing.TB, spec ClusterSpec) *Cluster {
 		})
 		queue = fmt.Sprintf("kafka://127.0.0.1:%d/gyr", port)
 	}
-	common := []string{"--etcd", fmt.Sprintf("127.0.0.1:%d", etcd), "--mq", queue,
-		"--storage", fmt.Sprintf("s3://gyr/data?endpoint=http://127.0.0.1:%d&path_style=true&create=true", s3)}
+	common := []string{
+		"--etcd", fmt.Sprintf("127.0.0.1:%d", etcd), "--mq", queue,
+		"--storage", fmt.Sprintf("s3://gyr/data?endpoint=http://127.0.0.1:%d&path_style=true&create=true", s3),
+	}
 	for _, r := range []struct {
 		role      string
 		n, preset int
-	}{{"coordinator", spec.Coordinators, 2}, {"datanode", spec.DataNodes, 2}, {"querynode", spec.QueryNodes, 2},
-		{"indexnode", spec.IndexNodes, 1}, {"proxy", spec.Proxies, 2}} {
+	}{
+		{"coordinator", spec.Coordinators, 2},
+		{"datanode", spec.DataNodes, 2},
+		{"querynode", spec.QueryNodes, 2},
+		{"indexnode", spec.IndexNodes, 1},
+		{"proxy", spec.Proxies, 2},
+	} {
 		if r.n == 0 {
 			r.n = r.preset
 		}
@@ -101,17 +108,21 @@ func StartCluster(t testing.TB, spec ClusterSpec) *Cluster {
 // server starts a real server of tools/servers as a member.
 func (c *Cluster) server(t testing.TB, name, port string, ready func(context.Context, *Process) error) {
 	t.Helper()
-	m := &Member{Name: name, Role: name, path: Server(t, name), args: []string{"run", filepath.Join(c.dir, name), port},
-		env: []string{"GYR_SERVERS=" + ServersDir()}, ready: ready}
+	m := &Member{
+		Name: name, Role: name, path: Server(t, name), args: []string{"run", filepath.Join(c.dir, name), port},
+		env: []string{"GYR_SERVERS=" + ServersDir()}, ready: ready,
+	}
 	c.Members = append(c.Members, m)
 	m.Restart(t)
 }
 
 func (c *Cluster) role(t testing.TB, role string, n int, common []string) {
 	t.Helper()
-	m := &Member{Name: fmt.Sprintf("%s%d", role, n), Role: role, path: Binary(t, "gyr-"+role),
+	m := &Member{
+		Name: fmt.Sprintf("%s%d", role, n), Role: role, path: Binary(t, "gyr-"+role),
 		Metrics: fmt.Sprintf("127.0.0.1:%d", FreePort(t)), Addr: fmt.Sprintf("127.0.0.1:%d", FreePort(t)),
-		env: []string{"GYR_STORAGE_ACCESS_KEY=" + accessKey, "GYR_STORAGE_SECRET_KEY=" + secretKey}}
+		env: []string{"GYR_STORAGE_ACCESS_KEY=" + accessKey, "GYR_STORAGE_SECRET_KEY=" + secretKey},
+	}
 	m.args = append([]string{"--listen", m.Addr, "--metrics-listen", m.Metrics}, common...)
 	m.ready = func(ctx context.Context, p *Process) error { return WaitHealthy(ctx, p, m.Metrics) }
 	c.Members = append(c.Members, m)

@@ -104,3 +104,15 @@ func (e *Env) mirror() {
 	})
 	e.OnClose(func() error { e.Peers.Close(); return nil })
 }
+
+// objectEntryBytes is what reading one more object of a log weighs, in bytes of log: at most 2,000 objects lie between the
+// checkpoint and the end of a log then, 1 to 3 s of reading at a takeover.
+const objectEntryBytes = 128 << 10
+
+// LogEntryBytes is the least weight of one entry of the log when it is decided how much may lie behind a checkpoint.
+func (e *Env) LogEntryBytes() int64 {
+	if mqopen.EntryIsObject(e.Settings.MQ) {
+		return objectEntryBytes
+	}
+	return 0
+}

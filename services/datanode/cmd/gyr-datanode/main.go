@@ -8,7 +8,6 @@ import (
 	"google.golang.org/grpc"
 
 	"github.com/gyr-db/gyr/pkg/lifecycle"
-	"github.com/gyr-db/gyr/pkg/mq/open"
 	"github.com/gyr-db/gyr/pkg/rpc/pb"
 	"github.com/gyr-db/gyr/pkg/version"
 	"github.com/gyr-db/gyr/services/datanode"
@@ -22,9 +21,7 @@ func main() {
 		Register: cfg.Register,
 		Build: func(_ context.Context, env *process.Env) (*process.Services, error) {
 			cfg.Addr, cfg.Metrics, cfg.Version = env.Addr, env.MetricsAddr, version.String()
-			if open.EntryIsObject(env.Settings.MQ) {
-				cfg.EntryBytes = 128 << 10 // 2,000 objects between the checkpoint and the end of a log: 1-3 s at a takeover
-			}
+			cfg.EntryBytes = max(cfg.EntryBytes, env.LogEntryBytes())
 			n, err := datanode.New(cfg, datanode.Deps{
 				Meta: env.Meta, Cache: env.Cache, Queue: env.Queue, Objects: env.Objects,
 				Coordinator: env.Peers.Coordinator(), Logger: env.Logger, Registerer: env.Registry,
