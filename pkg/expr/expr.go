@@ -9,6 +9,7 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"time"
 
 	"github.com/gyr-db/gyr/pkg/errs"
 	"github.com/gyr-db/gyr/pkg/plan"
@@ -31,13 +32,18 @@ const (
 // values of {name} placeholders. An error is an *errs.Error, caused by the caller's request, with the whole text that a
 // search or query answers: code InvalidParameter, or Unimplemented for parts of the language that Gyr does not serve.
 func Parse(text string, s *schema.Schema, templates map[string]plan.Value) (*plan.Plan, error) {
+	return ParseIn(text, s, templates, time.UTC)
+}
+
+// ParseIn is Parse with the zone of times that have no offset.
+func ParseIn(text string, s *schema.Schema, templates map[string]plan.Value, zone *time.Location) (*plan.Plan, error) {
 	if len(text) > MaxLength {
 		return nil, errs.Invalid("%scannot parse expression of %d bytes, at most %d are accepted", queryPrefix, len(text), MaxLength)
 	}
 	if strings.TrimSpace(text) == "" {
 		return plan.True(), nil
 	}
-	p := &parser{text: text, schema: s, templates: templates}
+	p := &parser{text: text, schema: s, templates: templates, zone: zone}
 	root, err := p.parse()
 	if err != nil {
 		return nil, report(text, err)

@@ -2,6 +2,7 @@ package expr
 
 import (
 	"strings"
+	"time"
 
 	"github.com/gyr-db/gyr/pkg/plan"
 	"github.com/gyr-db/gyr/pkg/schema"
@@ -64,6 +65,7 @@ type parser struct {
 	text      string
 	schema    *schema.Schema
 	templates map[string]plan.Value
+	zone      *time.Location // of times without an offset
 	toks      []token
 	pos       int
 	depth     int

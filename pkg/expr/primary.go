@@ -123,8 +123,11 @@ func (p *parser) primary() (*term, error) {
 		case tokLParen:
 			return p.call()
 		case tokString:
-			if w := p.tokenText(p.pos); strings.EqualFold(w, "iso") || strings.EqualFold(w, "interval") {
-				return nil, unsupported("a filter on timestamps (" + w + ")")
+			switch w := p.tokenText(p.pos); {
+			case strings.EqualFold(w, "iso"):
+				return p.moment()
+			case strings.EqualFold(w, "interval"):
+				return p.interval()
 			}
 		}
 		return p.field()

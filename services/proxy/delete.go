@@ -36,7 +36,7 @@ func (p *Proxy) Delete(ctx context.Context, req *milvuspb.DeleteRequest) (*milvu
 }
 
 func (p *Proxy) delete(ctx context.Context, req *milvuspb.DeleteRequest) (*milvuspb.MutationResult, error) {
-	if err := p.needLease(); err != nil {
+	if err := p.needLease(ctx); err != nil {
 		return nil, err
 	}
 	c, err := p.collection(req.DbName, req.CollectionName)
@@ -54,7 +54,7 @@ func (p *Proxy) delete(ctx context.Context, req *milvuspb.DeleteRequest) (*milvu
 		}
 		d.partition, d.partitionName = part.ID, part.Name
 	}
-	pl, err := parseFilter(req.Expr, &c.Schema, req.ExprTemplateValues)
+	pl, err := parseFilter(req.Expr, &c.Schema, req.ExprTemplateValues, zoneOf(c))
 	if err != nil {
 		return nil, expr.ForDelete(err)
 	}

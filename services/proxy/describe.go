@@ -116,7 +116,7 @@ func publicDefault(f *schema.Field) *schemapb.ValueField {
 	}
 	switch {
 	case f.Form == schema.Timestamptz:
-		return &schemapb.ValueField{Data: &schemapb.ValueField_StringData{StringData: showTime(d.Ints[0], time.UTC)}}
+		return &schemapb.ValueField{Data: &schemapb.ValueField_StringData{StringData: schema.ShowTime(d.Ints[0], time.UTC)}}
 	case f.Type == schema.Bool:
 		return &schemapb.ValueField{Data: &schemapb.ValueField_BoolData{BoolData: d.Bools[0]}}
 	case f.Type == schema.Int64:

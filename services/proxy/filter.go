@@ -3,6 +3,7 @@ package proxy
 import (
 	"bytes"
 	"encoding/json"
+	"time"
 
 	"github.com/milvus-io/milvus-proto/go-api/v3/schemapb"
 
@@ -13,7 +14,7 @@ import (
 )
 
 // parseFilter turns a filter and the values of its placeholders into a plan.
-func parseFilter(text string, s *schema.Schema, values map[string]*schemapb.TemplateValue) (*plan.Plan, error) {
+func parseFilter(text string, s *schema.Schema, values map[string]*schemapb.TemplateValue, zone *time.Location) (*plan.Plan, error) {
 	templates := make(map[string]plan.Value, len(values))
 	for name, v := range values {
 		value, err := templateValue(v)
@@ -22,7 +23,7 @@ func parseFilter(text string, s *schema.Schema, values map[string]*schemapb.Temp
 		}
 		templates[name] = value
 	}
-	return expr.Parse(text, s, templates)
+	return expr.ParseIn(text, s, templates, zone)
 }
 
 func templateValue(v *schemapb.TemplateValue) (plan.Value, error) {

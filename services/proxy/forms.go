@@ -48,37 +48,6 @@ func askedZone(c *catalog.Collection, params paramSet) (*time.Location, error) {
 	return zone, nil
 }
 
-// absoluteLayouts have an offset, localLayouts have none. Fractions of a second may follow in each.
-var (
-	absoluteLayouts = [...]string{time.RFC3339, "2006-01-02 15:04:05Z07:00", "2006-01-02 15:04:05Z07"}
-	localLayouts    = [...]string{"2006-01-02T15:04:05", "2006-01-02 15:04:05"}
-)
-
-// parseTime reads a time as microseconds since 1970 in UTC.
-func parseTime(text string, zone *time.Location) (int64, error) {
-	const hour, least, most = 3600, -12, 14
-	for _, layout := range absoluteLayouts {
-		t, err := time.Parse(layout, text)
-		if err != nil {
-			continue
-		}
-		if _, offset := t.Zone(); offset < least*hour || offset > most*hour {
-			return 0, errs.Invalid("UTC offset hour %d is out of the valid range [%d, %d]", offset/hour, least, most)
-		}
-		return t.UnixMicro(), nil
-	}
-	for _, layout := range localLayouts {
-		if t, err := time.ParseInLocation(layout, text, zone); err == nil {
-			return t.UnixMicro(), nil
-		}
-	}
-	return 0, errs.Invalid("invalid timestamp string: '%s'. Does not match any known format", text)
-}
-
-func showTime(micros int64, zone *time.Location) string {
-	return time.UnixMicro(micros).In(zone).Format(time.RFC3339Nano)
-}
-
 // storedForm is a public column with its values in the form in which they are kept.
 func storedForm(f *schema.Field, d *schemapb.FieldData, zone *time.Location) (*schemapb.FieldData, error) {
 	if f.Form == 0 {
@@ -133,8 +102,8 @@ func keptScalars(f *schema.Field, s *schemapb.ScalarField, valid []bool, zone *t
 			continue
 		}
 		var err error
-		if micros[i], err = parseTime(text, zone); err != nil {
-			return nil, err
+		if micros[i], err = schema.ParseTime(text, zone); err != nil {
+			return nil, errs.Invalid("%v", err)
 		}
 	}
 	return longScalars(micros), nil
@@ -152,7 +121,7 @@ func shownForm(f *schema.Field, d *schemapb.FieldData, zone *time.Location) *sch
 		texts := make([]string, len(micros))
 		for i, v := range micros {
 			if i >= len(d.ValidData) || d.ValidData[i] {
-				texts[i] = showTime(v, zone)
+				texts[i] = schema.ShowTime(v, zone)
 			}
 		}
 		d.Field = &schemapb.FieldData_Scalars{Scalars: &schemapb.ScalarField{
@@ -173,8 +142,11 @@ func keptDefault(f *schema.Field, v *schemapb.ValueField) (*schemapb.ValueField,
 	switch d := v.GetData().(type) {
 	case *schemapb.ValueField_StringData:
 		if f.Form == schema.Timestamptz {
-			micros, err := parseTime(d.StringData, time.UTC)
-			return &schemapb.ValueField{Data: &schemapb.ValueField_LongData{LongData: micros}}, err
+			micros, err := schema.ParseTime(d.StringData, time.UTC)
+			if err != nil {
+				return nil, errs.Invalid("%v", err)
+			}
+			return &schemapb.ValueField{Data: &schemapb.ValueField_LongData{LongData: micros}}, nil
 		}
 		if f.Form == schema.Geometry && !validWKT(d.StringData) {
 			return nil, errs.Invalid("the default value of field %s is no valid WKT: %s", f.Name, d.StringData)

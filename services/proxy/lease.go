@@ -75,10 +75,20 @@ func (p *Proxy) nodeRecord() catalog.Node {
 	}
 }
 
-// needLease refuses what may not be served from a catalog that nobody keeps fresh.
-func (p *Proxy) needLease() error {
-	if !p.leased.Load() {
-		return errs.New(errs.NotReady, "this proxy has lost touch with the metadata store and may not know of changes; try again")
+// leasePatience is how long a request waits for a lease that was lost: on a busy machine one is, now and then, though
+// nothing else is wrong, and the next one is taken in no time.
+const leasePatience = 2 * time.Second
+
+// needLease refuses what may not be served from a catalog that nobody keeps fresh, unless that is over soon.
+func (p *Proxy) needLease(ctx context.Context) error {
+	for begin := time.Now(); !p.leased.Load(); {
+		err := errs.New(errs.NotReady, "this proxy has lost touch with the metadata store and may not know of changes; try again")
+		if time.Since(begin) > leasePatience {
+			return err
+		}
+		if err := p.pause(ctx, err); err != nil {
+			return err
+		}
 	}
 	return nil
 }

@@ -124,12 +124,16 @@ func parseQuery(c *catalog.Collection, req *milvuspb.QueryRequest) (*querySpec, 
 	case !s.count && s.limit == 0 && strings.TrimSpace(req.Expr) == "":
 		return nil, errs.Invalid("empty expression should be used with limit")
 	}
-	if s.filter, err = parseFilter(req.Expr, &c.Schema, req.ExprTemplateValues); err != nil {
+	zone, err := askedZone(c, params)
+	if err != nil {
+		return nil, err
+	}
+	if s.filter, err = parseFilter(req.Expr, &c.Schema, req.ExprTemplateValues, zone); err != nil {
 		return nil, err
 	}
 	if !s.count {
 		if s.outs, err = parseOutputs(c, req.OutputFields, true); err == nil {
-			s.outs.zone, err = askedZone(c, params)
+			s.outs.zone = zone
 		}
 	}
 	return s, err

@@ -70,7 +70,7 @@ func (p *Proxy) begin(ctx context.Context, c *catalog.Collection, spec readSpec)
 		r.partitions = partitionsToRead(c, spec.filter)
 	}
 	if r.demand.kind == newest {
-		if err := p.needLease(); err != nil {
+		if err := p.needLease(ctx); err != nil {
 			return nil, err
 		}
 	}

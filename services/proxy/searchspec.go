@@ -65,7 +65,11 @@ func parseSearch(c *catalog.Collection, req *milvuspb.SearchRequest, part bool) 
 		return nil, err
 	}
 	s.growing = !ignore
-	if s.filter, err = parseFilter(req.Dsl, &c.Schema, req.ExprTemplateValues); err != nil {
+	zone, err := askedZone(c, params)
+	if err != nil {
+		return nil, err
+	}
+	if s.filter, err = parseFilter(req.Dsl, &c.Schema, req.ExprTemplateValues, zone); err != nil {
 		return nil, err
 	}
 	if err := s.queries(c, req); err != nil {

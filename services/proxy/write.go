@@ -130,8 +130,8 @@ func (w *rowWrite) run(ctx context.Context) (*catalog.Collection, error) {
 }
 
 // target finds the collection as it is now.
-func (w *rowWrite) target() (*catalog.Collection, error) {
-	if err := w.p.needLease(); err != nil {
+func (w *rowWrite) target(ctx context.Context) (*catalog.Collection, error) {
+	if err := w.p.needLease(ctx); err != nil {
 		return nil, err
 	}
 	c, err := w.p.collection(w.db, w.name)

@@ -105,3 +105,14 @@ def test_operations_on_arrays(client, name):
     assert client.query(name, filter="id == 1")[0]["tags"] == [2, 3]
     with pytest.raises(MilvusException, match="array length 6 exceeds max_capacity 4"):
         client.upsert(name, [{"id": 1, "tags": [7, 7, 7, 7]}], field_ops={"tags": FieldOp.array_append()})
+
+
+def test_filters_on_times(client, name):
+    make(client, name, lambda s: s.add_field("at", DataType.TIMESTAMPTZ))
+    client.insert(name, [{"id": i, "vec": vec(i), "at": f"2025-01-0{i}T00:00:00Z"} for i in range(1, 5)])
+    for text, ids in (
+        ("at > ISO '2025-01-02T08:00:00+08:00'", [3, 4]), ("at + INTERVAL 'P1D' <= ISO '2025-01-03T00:00:00Z'", [1, 2]),
+        ("at == ISO '2025-01-02 00:00:00'", [2]),
+    ):
+        assert [r["id"] for r in client.query(name, filter=text)] == ids
+    assert [r["id"] for r in client.query(name, filter="at == ISO '2025-01-02 08:00:00'", timezone="Asia/Shanghai")] == [2]
