@@ -3,6 +3,7 @@ package proxy
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strconv"
 	"sync/atomic"
 	"time"
@@ -134,10 +135,33 @@ func (p *Proxy) GetPartitionStatistics(ctx context.Context, req *milvuspb.GetPar
 const rowsTimeout = 5 * time.Second
 
 // rows counts the rows of a collection, or of one partition, dead or not: those in the bucket and those that the owners
-// of its logs have not sealed yet. A seal that is committed at this moment may be counted twice.
+// of its logs have not sealed yet.
+//
+// Rows move from the owners' memory to the manifests while this proxy asks, so it asks again when the manifests changed
+// meanwhile: otherwise rows would count twice or not at all.
 func (p *Proxy) rows(ctx context.Context, c *catalog.Collection, partition int64) (int64, error) {
 	ctx, cancel := context.WithTimeout(ctx, rowsTimeout)
 	defer cancel()
+	for attempt := 1; ; attempt++ {
+		before := p.deps.Cache.Shards(c.ID)
+		unsealed, err := p.unsealedRows(ctx, c, partition)
+		if err != nil {
+			return 0, fmt.Errorf("count the rows that are not sealed: %w", err)
+		}
+		if err := p.catchUp(ctx); err != nil {
+			return 0, err
+		}
+		sealed := p.sealedRows(c, func(s *catalog.Segment) bool { return partition == 0 || s.Partition == partition })
+		if attempt == rowsAttempts || slices.Equal(before, p.deps.Cache.Shards(c.ID)) {
+			return unsealed + sealed, nil
+		}
+	}
+}
+
+// rowsAttempts bounds how often the owners are asked while seals follow each other.
+const rowsAttempts = 10
+
+func (p *Proxy) unsealedRows(ctx context.Context, c *catalog.Collection, partition int64) (int64, error) {
 	var unsealed atomic.Int64
 	err := p.eachLog(ctx, c, func(ctx context.Context, owner pb.DataNodeClient, log int, shards []int32) error {
 		resp, err := owner.FlushState(ctx, &pb.FlushStateRequest{Collection: c.ID, Log: int32(log), Shards: shards})
@@ -148,10 +172,7 @@ func (p *Proxy) rows(ctx context.Context, c *catalog.Collection, partition int64
 		}
 		return err
 	})
-	if err != nil {
-		return 0, fmt.Errorf("count the rows that are not sealed: %w", err)
-	}
-	return unsealed.Load() + p.sealedRows(c, func(s *catalog.Segment) bool { return partition == 0 || s.Partition == partition }), nil
+	return unsealed.Load(), err
 }
 
 // sealedRows counts the rows in the sealed segments that want accepts; nil accepts all.

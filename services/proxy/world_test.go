@@ -34,6 +34,8 @@ type world struct {
 	proxy *Proxy
 	conn  *grpc.ClientConn
 
+	flushState func(*pb.FlushStateRequest) *pb.FlushStateResponse // of a log's owner; nil: all is sealed
+
 	mu       sync.Mutex // guards all below
 	nextTS   uint64
 	nextID   int64

@@ -122,7 +122,10 @@ func (d worldDataNode) Flush(_ context.Context, req *pb.FlushRequest) (*pb.Flush
 	return &pb.FlushResponse{Sealed: []int64{id}, FlushTs: ts}, nil
 }
 
-func (d worldDataNode) FlushState(context.Context, *pb.FlushStateRequest) (*pb.FlushStateResponse, error) {
+func (d worldDataNode) FlushState(_ context.Context, req *pb.FlushStateRequest) (*pb.FlushStateResponse, error) {
+	if d.w.flushState != nil {
+		return d.w.flushState(req), nil
+	}
 	return &pb.FlushStateResponse{Flushed: true}, nil
 }
 

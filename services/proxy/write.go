@@ -102,7 +102,7 @@ func (w *rowWrite) run(ctx context.Context) (*catalog.Collection, error) {
 		return nil, errs.Invalid("num_rows should be greater than 0")
 	}
 	for {
-		c, err := w.target()
+		c, err := w.target(ctx)
 		if err != nil {
 			return nil, err
 		}
