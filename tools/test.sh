@@ -11,6 +11,21 @@ part() { # NAME COMMAND...   a failing part does not keep the next ones from run
   echo "-- $name: $((SECONDS - start)) s"
 }
 house() { (cd tools && GOWORK=off go test -count=1 -timeout 15m ./house); }
+# Integration packages run one at a time: each starts servers and measures time. On a machine that is disturbed for a
+# moment a bound in seconds can be missed, so a package that failed runs once more; it is named, so that nobody overlooks it.
+integration() {
+  local out; out=$(mktemp)
+  go test -p 1 -count=1 -timeout 25m ./integration/... 2>&1 | tee "$out"
+  [ "${PIPESTATUS[0]}" -ne 0 ] || { rm -f "$out"; return 0; }
+  local again; again=$(awk '$1 == "FAIL" && $2 ~ /\// && $0 !~ /build failed|setup failed/ {print $2}' "$out" | sort -u)
+  grep -qE 'build failed|setup failed' "$out" && again=
+  rm -f "$out"
+  [ -n "$again" ] || return 1
+  echo "-- once more: $again"
+  # shellcheck disable=SC2086
+  go test -p 1 -count=1 -timeout 25m $again || return 1
+  printf '%s\n' "-- UNSTEADY, failed first and passed the second time:" $again
+}
 setup() { tools/sdk-setup.sh && tools/servers/etcd setup && tools/servers/s3 setup && tools/servers/kafka setup; }
 case $only in *go*)
   part "house rules" house
@@ -19,8 +34,7 @@ case $only in *go*)
 esac
 case $only in *integration*)
   part "servers and SDKs" setup
-  # One package at a time: each starts servers and measures time.
-  part "integration" go test -p 1 -count=1 -timeout 25m ./integration/...
+  part "integration" integration
   ;;
 esac
 [ ${#failed[@]} -eq 0 ] || { printf 'test: failed: %s\n' "${failed[@]}" >&2; exit 1; }
