@@ -182,8 +182,10 @@ func (s *stand) compact(ctx context.Context, table string) {
 	}
 }
 
+// compactOnce waits long: a leader that dies takes what it knows of running tasks with it, and the next one gives a task
+// to somebody else only after the lease of 15 s.
 func (s *stand) compactOnce(ctx context.Context, table string, n int) error {
-	timed, cancel := call(ctx)
+	timed, cancel := context.WithTimeout(context.WithoutCancel(ctx), 90*time.Second)
 	defer cancel()
 	d, err := s.any(n).DescribeCollection(timed, &milvuspb.DescribeCollectionRequest{CollectionName: table})
 	if err := client.Check(d.GetStatus(), err); err != nil {
