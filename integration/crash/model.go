@@ -16,7 +16,9 @@ import (
 const gone = 0
 
 // Model is what a set of writers knows of the rows: per key the version that was acknowledged last, and versions
-// that were sent without an answer and may or may not have happened.
+// that were sent without an answer and may or may not have happened. Those stay possible for good: an owner sends an entry
+// again until it is in the log, so a write that nobody waits for any more may land after a scan did not show it (seen 10 s
+// later, when Kafka had been away). A version is sent once only, so an acknowledged one that comes back is still noticed.
 type Model struct {
 	Dim int
 
@@ -52,13 +54,14 @@ func (m *Model) Sent(key, version int64) {
 	m.maybe[key] = append(m.maybe[key], version)
 }
 
-// Acked notes that it was acknowledged. Earlier unknown outcomes stay possible: a request that was given up may still
-// be on its way.
+// Acked notes that it was acknowledged. Earlier unknown outcomes stay possible.
 func (m *Model) Acked(key, version int64) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	m.acked[key] = version
-	m.maybe[key] = slices.DeleteFunc(m.maybe[key], func(v int64) bool { return v == version })
+	if i := slices.Index(m.maybe[key], version); i >= 0 { // an unknown delete stays beside one that was acknowledged
+		m.maybe[key] = slices.Delete(m.maybe[key], i, i+1)
+	}
 	if len(m.maybe[key]) == 0 {
 		delete(m.maybe, key)
 	}
@@ -103,7 +106,6 @@ func (m *Model) Check(rows []client.Row) error {
 	for key := range m.maybe {
 		m.acked[key] = seen[key]
 	}
-	m.maybe = map[int64][]int64{}
 	return nil
 }
 

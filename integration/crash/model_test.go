@@ -43,3 +43,27 @@ func TestModelBites(t *testing.T) {
 		}
 	}
 }
+
+// TestLateWrites: a write of unknown outcome may land after a scan that did not show it; an acknowledged version that was
+// overwritten or deleted may not come back, whatever happened before.
+func TestLateWrites(t *testing.T) {
+	m := NewModel(4)
+	m.Sent(1, 1)
+	m.Acked(1, 1)
+	m.Sent(1, 2) // unknown
+	if err := m.Check([]client.Row{m.Row(1, 1)}); err != nil {
+		t.Fatal(err)
+	}
+	if err := m.Check([]client.Row{m.Row(1, 2)}); err != nil {
+		t.Fatalf("landed late: %v", err)
+	}
+	m.Sent(1, 3)
+	m.Acked(1, 3)
+	m.Sent(1, gone)
+	m.Acked(1, gone)
+	for _, old := range []int64{1, 3} {
+		if err := m.Check([]client.Row{m.Row(1, old)}); err == nil {
+			t.Fatalf("version %d came back unnoticed", old)
+		}
+	}
+}

@@ -23,6 +23,8 @@ type Workload struct {
 	Writers    int
 	// Acks counts acknowledged requests.
 	Acks atomic.Int64
+	// versions are, by writer, the newest version that was ever sent of each key, over all runs.
+	versions []map[int64]int64
 }
 
 // keysPerWriter bounds a writer's key space, so that keys are updated and deleted often.
@@ -31,6 +33,9 @@ const keysPerWriter = 3000
 // Run works until ctx ends. Failed calls are what a crash does to clients: their outcome stays unknown in the model.
 func (w *Workload) Run(ctx context.Context, t testing.TB, seed uint64) {
 	var wg sync.WaitGroup
+	for len(w.versions) < w.Writers {
+		w.versions = append(w.versions, map[int64]int64{})
+	}
 	for i := range w.Writers {
 		wg.Go(func() { w.write(ctx, t, i, rand.New(rand.NewPCG(seed, uint64(i)))) })
 	}
@@ -68,7 +73,7 @@ func (w *Workload) write(ctx context.Context, t testing.TB, id int, rng *rand.Ra
 		return
 	}
 	defer c.Close()
-	version := map[int64]int64{} // the newest version that was ever sent of a key
+	version := w.versions[id]
 	base := int64(id+1) * 1_000_000
 	for ctx.Err() == nil {
 		keys := pick(rng, base)
