@@ -7,14 +7,18 @@ export GYR_SERVERS=${GYR_SERVERS:-$PWD/.cache/servers}
 state=$PWD/.cluster
 mq=${MQ:-woodpecker}
 
+# down reads the list once: Ctrl-C's own clean-up may be at work beside `make cluster-down`.
 down() {
-  [ -f "$state/pids" ] || return 0
-  tac "$state/pids" | while read -r pid; do kill "$pid" 2>/dev/null || true; done
-  for _ in $(seq 50); do
-    alive=0; while read -r pid; do kill -0 "$pid" 2>/dev/null && alive=1; done <"$state/pids"
-    [ $alive = 0 ] && break; sleep 0.1
+  local pids=() pid alive i
+  mapfile -t pids < <(tac "$state/pids" 2>/dev/null || true)
+  for pid in "${pids[@]}"; do kill "$pid" 2>/dev/null || true; done
+  for i in $(seq 100); do
+    alive=0
+    for pid in "${pids[@]}"; do if kill -0 "$pid" 2>/dev/null; then alive=1; fi; done
+    [ $alive = 1 ] || break
+    sleep 0.1
   done
-  while read -r pid; do kill -9 "$pid" 2>/dev/null || true; done <"$state/pids"
+  for pid in "${pids[@]}"; do kill -9 "$pid" 2>/dev/null || true; done
   rm -f "$state/pids"
 }
 

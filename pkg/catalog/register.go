@@ -4,10 +4,31 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"log/slog"
 	"time"
 
 	"github.com/gyr-db/gyr/pkg/meta"
 )
+
+// reregisterDelay is the pause between the loss of a registration and the next one.
+const reregisterDelay = 200 * time.Millisecond
+
+// KeepRegistered registers a node again and again until ctx ends, with the same id: for nodes whose work stays true when
+// their lease is lost. It returns ctx's error.
+func KeepRegistered(ctx context.Context, store meta.Store, ttl time.Duration, node Node, log *slog.Logger) error {
+	for {
+		err := Register(ctx, store, ttl, node)
+		if ctx.Err() != nil {
+			return ctx.Err()
+		}
+		log.Warn("registration lost, registering again", "error", err)
+		select {
+		case <-time.After(reregisterDelay):
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+}
 
 // Register puts a node's key under a fresh lease and keeps it there until ctx ends (the key is then removed at once)
 // or the lease is lost, which it returns as meta.ErrLeaseLost.

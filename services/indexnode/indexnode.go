@@ -112,13 +112,7 @@ func (n *Node) stayRegistered(ctx context.Context) error {
 		ID: n.id, Role: catalog.RoleIndexNode, Addr: n.cfg.Addr, Metrics: n.cfg.Metrics,
 		Version: n.cfg.Version, Started: time.Now().UnixMilli(),
 	}
-	for ctx.Err() == nil {
-		if err := catalog.Register(ctx, n.deps.Meta, n.cfg.LeaseTTL, self); ctx.Err() == nil {
-			n.log.Warn("registration lost, registering again", "error", err)
-			sleep(ctx, 200*time.Millisecond)
-		}
-	}
-	return ctx.Err()
+	return catalog.KeepRegistered(ctx, n.deps.Meta, n.cfg.LeaseTTL, self, n.log)
 }
 
 func (n *Node) work(ctx context.Context) error {

@@ -155,18 +155,7 @@ func (n *Node) stayRegistered(ctx context.Context) error {
 		ID: n.id, Role: catalog.RoleQueryNode, Addr: n.cfg.Addr, Metrics: n.cfg.Metrics,
 		Version: n.cfg.Version, Started: time.Now().UnixMilli(),
 	}
-	for {
-		err := catalog.Register(ctx, n.deps.Meta, n.cfg.LeaseTTL, self)
-		if ctx.Err() != nil {
-			return ctx.Err()
-		}
-		n.log.Warn("registration lost, registering again", "error", err)
-		select {
-		case <-time.After(200 * time.Millisecond):
-		case <-ctx.Done():
-			return ctx.Err()
-		}
-	}
+	return catalog.KeepRegistered(ctx, n.deps.Meta, n.cfg.LeaseTTL, self, n.log)
 }
 
 // followCatalog reacts to changes: new index files, newer views, schema changes, dropped collections.
