@@ -26,15 +26,18 @@ func Flat(spec Spec, raw Rows) (Index, error) {
 
 // FlatChunks is Flat over rows that lie in several row-major chunks of spec.Dim columns; only the first limit rows count
 // (a negative limit means all). Row ids count through the chunks. Scores and order are those of any other index.
-func FlatChunks(spec Spec, chunks [][]float32, limit int) (Index, error) {
+func FlatChunks(spec Spec, chunks [][]byte, limit int) (Index, error) {
 	if spec.Dim < 1 {
 		return nil, errs.Invalid("invalid dimension: %d", spec.Dim)
 	}
-	return Flat(spec, vector.NewChunks(spec.Dim, chunks, limit))
+	return Flat(spec, vector.NewChunks(spec.Elem, spec.Dim, chunks, limit))
 }
 
-// Block returns Rows over one row-major block of dim columns.
+// Block returns Rows over one row-major block of dim float32 columns.
 func Block(dim int, data []float32) Rows { return vector.Matrix{Data: data, D: dim} }
+
+// FloatQueries shows float32 queries as the bytes that Search takes, without copying.
+func FloatQueries(queries []float32) []byte { return kernel.Bytes(queries) }
 
 type flatIndex struct {
 	scan flat.Scanner
@@ -43,20 +46,21 @@ type flatIndex struct {
 	closed bool
 }
 
-func (f *flatIndex) Search(ctx context.Context, queries []float32, k int, _ Effort, filter Filter) (Hits, Stats, error) {
+func (f *flatIndex) Search(ctx context.Context, queries []byte, k int, _ Effort, filter Filter) (Hits, Stats, error) {
 	f.mu.RLock()
 	defer f.mu.RUnlock()
 	if f.closed {
 		return Hits{}, Stats{}, vector.ErrClosed
 	}
-	if err := checkQueries(queries, f.scan.Rows.Dim(), k); err != nil {
+	floats, err := decode(f.scan, queries, k)
+	if err != nil {
 		return Hits{}, Stats{}, err
 	}
-	hits, stats, err := f.scan.Search(ctx, queries, k, engine(filter))
+	hits, stats, err := f.scan.Search(ctx, floats, k, engine(filter))
 	return asHits(hits), Stats(stats), err
 }
 
-func (f *flatIndex) Range(ctx context.Context, query []float32, radius float32, bound *float32, limit int, _ Effort, filter Filter) (Hits, Stats, error) {
+func (f *flatIndex) Range(ctx context.Context, query []byte, radius float32, bound *float32, limit int, _ Effort, filter Filter) (Hits, Stats, error) {
 	f.mu.RLock()
 	defer f.mu.RUnlock()
 	if f.closed {
@@ -75,14 +79,15 @@ func (f *flatIndex) Close() error {
 	return nil
 }
 
-func rangeScan(ctx context.Context, s flat.Scanner, query []float32, w flat.Window, limit int, filter Filter) (Hits, Stats, error) {
-	if err := checkQueries(query, s.Rows.Dim(), limit); err != nil {
+func rangeScan(ctx context.Context, s flat.Scanner, query []byte, w flat.Window, limit int, filter Filter) (Hits, Stats, error) {
+	floats, err := decode(s, query, limit)
+	if err != nil {
 		return Hits{}, Stats{}, err
 	}
-	if len(query) != s.Rows.Dim() {
+	if len(floats) != s.Rows.Dim() {
 		return Hits{}, Stats{}, errs.Invalid("a range search takes one query vector")
 	}
-	hits, stats, err := s.Range(ctx, query, w, limit, engine(filter))
+	hits, stats, err := s.Range(ctx, floats, w, limit, engine(filter))
 	if err != nil {
 		return Hits{}, Stats(stats), err
 	}
@@ -96,14 +101,16 @@ func engine(f Filter) vector.Filter {
 	return engineFilter{f}
 }
 
-func checkQueries(queries []float32, dim, k int) error {
+// decode returns queries, stored as the rows of a scan are, as numbers.
+func decode(s flat.Scanner, queries []byte, k int) ([]float32, error) {
+	size := s.Rows.Elem().RowBytes(s.Rows.Dim())
 	switch {
 	case k < 0:
-		return errs.Invalid("limit %d is negative", k)
-	case dim < 1 || len(queries)%dim != 0:
-		return errs.Invalid("vector dimension mismatch, expected vector size(byte) %d, actual %d", dim*4, len(queries)*4)
+		return nil, errs.Invalid("limit %d is negative", k)
+	case size < 1 || len(queries)%size != 0:
+		return nil, errs.Invalid("vector dimension mismatch, expected vector size(byte) %d, actual %d", size, len(queries))
 	}
-	return nil
+	return s.Set.Decode(s.Rows.Elem(), queries, nil), nil
 }
 
 func asHits(in [][]vector.Hit) Hits {

@@ -30,8 +30,9 @@ func openGraph(p plain, set kernel.Set, src source, raw Rows) (Index, error) {
 	return &graphIndex{Index: x, scan: flat.Scanner{Set: set, Metric: p.metric, Rows: raw}}, nil
 }
 
-func (g *graphIndex) Search(ctx context.Context, queries []float32, k int, effort Effort, f Filter) (Hits, Stats, error) {
-	if err := checkQueries(queries, g.scan.Rows.Dim(), k); err != nil {
+func (g *graphIndex) Search(ctx context.Context, queries []byte, k int, effort Effort, f Filter) (Hits, Stats, error) {
+	floats, err := decode(g.scan, queries, k)
+	if err != nil {
 		return Hits{}, Stats{}, err
 	}
 	if err := checkEf(effort.Ef, k); err != nil {
@@ -41,7 +42,7 @@ func (g *graphIndex) Search(ctx context.Context, queries []float32, k int, effor
 	if ef == 0 {
 		ef = defaultEf(k)
 	}
-	hits, stats, err := g.Index.Search(ctx, queries, hnsw.Params{K: k, Ef: ef, Filter: engine(f)})
+	hits, stats, err := g.Index.Search(ctx, floats, hnsw.Params{K: k, Ef: ef, Filter: engine(f)})
 	if err != nil {
 		return Hits{}, Stats(stats), err
 	}
@@ -49,7 +50,7 @@ func (g *graphIndex) Search(ctx context.Context, queries []float32, k int, effor
 }
 
 // Range scans the raw vectors: exact at any radius, which a pool of fixed size is not.
-func (g *graphIndex) Range(ctx context.Context, query []float32, radius float32, bound *float32, limit int, _ Effort, f Filter) (Hits, Stats, error) {
+func (g *graphIndex) Range(ctx context.Context, query []byte, radius float32, bound *float32, limit int, _ Effort, f Filter) (Hits, Stats, error) {
 	var hits Hits
 	var stats Stats
 	err := g.Index.Use(func() (err error) {

@@ -7,6 +7,7 @@ import (
 	"io"
 
 	"github.com/gyr-db/gyr/pkg/bitset"
+	"github.com/gyr-db/gyr/pkg/vector"
 )
 
 // Spec says what to build.
@@ -14,16 +15,13 @@ type Spec struct {
 	Type   string // FLAT, HNSW, IVF_FLAT, IVF_SQ8
 	Metric string // L2, IP, COSINE
 	Dim    int
+	Elem   vector.Elem       // how the field stores components; float32 unless set
 	Params map[string]string // M, efConstruction, nlist
 }
 
-// Rows gives random access to a segment's raw vectors (float32, row-major, in memory or mapped).
-type Rows interface {
-	Len() int
-	Dim() int
-	// Vector returns row i without copying; valid until the owner of Rows closes it.
-	Vector(i int) []float32
-}
+// Rows gives random access to a segment's raw vectors. Those of a build lie in memory; those of an index that is opened
+// may be a vector.Fetcher.
+type Rows = vector.Rows
 
 // Progress is told the finished share, 0 to 1.
 type Progress func(float32)
@@ -48,6 +46,14 @@ type Filter interface {
 type Effort struct {
 	Ef     int // size of the candidate pool of HNSW
 	NProbe int // lists that an IVF index looks at
+
+	SearchList int     // size of the candidate pool of DISKANN
+	ReorderK   int     // candidates of SCANN that are scored exactly
+	RefineK    float64 // candidates of refined indexes that are scored exactly, as a multiple of k
+	QueryBits  int     // bits per component of a query of IVF_RABITQ
+
+	// TargetRecall, in (0, 1), asks the index to choose the effort by itself; the fields above are then 0.
+	TargetRecall float64
 }
 
 // Hits are the results of nq queries: row ids and scores as the API reports them (L2 squared, IP, COSINE), best first.
@@ -64,11 +70,12 @@ type Stats struct {
 
 // Index answers searches over one segment and one vector field. It is safe for concurrent use.
 type Index interface {
-	// Search returns for each query (row-major, nq x dim) up to k allowed rows. A nil filter allows all. Scores are exact.
-	Search(ctx context.Context, queries []float32, k int, effort Effort, f Filter) (Hits, Stats, error)
+	// Search returns for each query up to k allowed rows. Queries are stored as the field's rows are, one behind the other.
+	// A nil filter allows all. Scores are exact.
+	Search(ctx context.Context, queries []byte, k int, effort Effort, f Filter) (Hits, Stats, error)
 	// Range returns every allowed row whose score is better than radius, and not better than bound when bound is
 	// set, up to limit rows, best first: L2: bound <= d < radius; IP and COSINE: radius < s <= bound.
-	Range(ctx context.Context, query []float32, radius float32, bound *float32, limit int, effort Effort, f Filter) (Hits, Stats, error)
+	Range(ctx context.Context, query []byte, radius float32, bound *float32, limit int, effort Effort, f Filter) (Hits, Stats, error)
 	// Bytes is the memory held.
 	Bytes() int64
 	Close() error

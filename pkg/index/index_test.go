@@ -13,6 +13,7 @@ import (
 	"github.com/gyr-db/gyr/pkg/bitset"
 	"github.com/gyr-db/gyr/pkg/errs"
 	"github.com/gyr-db/gyr/pkg/vector"
+	"github.com/gyr-db/gyr/pkg/vector/kernel"
 )
 
 func randomRows(seed uint64, n, dim int) []float32 {
@@ -160,7 +161,7 @@ func TestSame(t *testing.T) {
 		for _, f := range []Filter{nil, FromBitmap(allowed, -1)} {
 			var all []Hits
 			for _, x := range variants(t, metric, dim, data, rows) {
-				h, _, err := x.Search(t.Context(), queries, k, Effort{Ef: 2000, NProbe: 1000}, f)
+				h, _, err := x.Search(t.Context(), FloatQueries(queries), k, Effort{Ef: 2000, NProbe: 1000}, f)
 				if err != nil {
 					t.Fatal(err)
 				}
@@ -180,7 +181,7 @@ func TestSame(t *testing.T) {
 func variants(t *testing.T, metric string, dim int, data []float32, rows Rows) []Index {
 	t.Helper()
 	spec := Spec{Type: "FLAT", Metric: metric, Dim: dim}
-	chunks, err := FlatChunks(spec, [][]float32{data[:7*dim], {}, data[7*dim : 1000*dim], data[1000*dim:]}, -1)
+	chunks, err := FlatChunks(spec, [][]byte{kernel.Bytes(data[:7*dim]), {}, kernel.Bytes(data[7*dim : 1000*dim]), kernel.Bytes(data[1000*dim:])}, -1)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -193,7 +194,7 @@ func variants(t *testing.T, metric string, dim int, data []float32, rows Rows) [
 func TestRange(t *testing.T) {
 	const n, dim = 2000, 8
 	rows := Block(dim, randomRows(1, n, dim))
-	query := randomRows(2, 1, dim)
+	query := FloatQueries(randomRows(2, 1, dim))
 	for _, spec := range []Spec{{Type: "HNSW", Metric: "L2"}, {Type: "HNSW", Metric: "IP"}, {Type: "HNSW", Metric: "COSINE"}, {Type: "IVF_FLAT", Metric: "L2"}, {Type: "IVF_SQ8", Metric: "IP"}} {
 		spec.Dim = dim
 		x := open(t, spec, rows)
@@ -218,10 +219,10 @@ func TestErrors(t *testing.T) {
 	rows := Block(4, randomRows(1, 100, 4))
 	spec := Spec{Type: "HNSW", Metric: "L2", Dim: 4}
 	x := open(t, spec, rows)
-	if _, _, err := x.Search(t.Context(), make([]float32, 4), 10, Effort{Ef: 5}, nil); !errs.Is(err, errs.InvalidParameter) {
+	if _, _, err := x.Search(t.Context(), make([]byte, 16), 10, Effort{Ef: 5}, nil); !errs.Is(err, errs.InvalidParameter) {
 		t.Fatal(err)
 	}
-	if _, _, err := x.Search(t.Context(), make([]float32, 5), 10, Effort{}, nil); !errs.Is(err, errs.InvalidParameter) {
+	if _, _, err := x.Search(t.Context(), make([]byte, 20), 10, Effort{}, nil); !errs.Is(err, errs.InvalidParameter) {
 		t.Fatal(err)
 	}
 	ctx, cancel := context.WithCancel(t.Context())
@@ -235,10 +236,10 @@ func TestErrors(t *testing.T) {
 	if err := x.Close(); err != nil {
 		t.Fatal(err)
 	}
-	if _, _, err := x.Search(t.Context(), make([]float32, 4), 1, Effort{}, nil); !errors.Is(err, vector.ErrClosed) {
+	if _, _, err := x.Search(t.Context(), make([]byte, 16), 1, Effort{}, nil); !errors.Is(err, vector.ErrClosed) {
 		t.Fatal(err)
 	}
-	if _, _, err := x.Range(t.Context(), make([]float32, 4), 1, nil, 1, Effort{}, nil); !errors.Is(err, vector.ErrClosed) {
+	if _, _, err := x.Range(t.Context(), make([]byte, 16), 1, nil, 1, Effort{}, nil); !errors.Is(err, vector.ErrClosed) {
 		t.Fatal(err)
 	}
 	for _, spec := range []Spec{spec, {Type: "FLAT", Metric: "L2", Dim: 4}, {Type: "IVF_FLAT", Metric: "L2", Dim: 4}, {Type: "IVF_SQ8", Metric: "L2", Dim: 4}} {
@@ -272,7 +273,7 @@ func TestErrors(t *testing.T) {
 func TestNoRows(t *testing.T) {
 	for _, kind := range []string{"FLAT", "HNSW", "IVF_FLAT", "IVF_SQ8"} {
 		x := open(t, Spec{Type: kind, Metric: "L2", Dim: 4}, Block(4, nil))
-		h, _, err := x.Search(t.Context(), make([]float32, 8), 3, Effort{}, FromBitmap(nil, 0))
+		h, _, err := x.Search(t.Context(), make([]byte, 32), 3, Effort{}, FromBitmap(nil, 0))
 		if err != nil || len(h.IDs) != 2 || len(h.IDs[0]) != 0 {
 			t.Fatal(kind, h, err)
 		}

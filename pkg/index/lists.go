@@ -39,8 +39,9 @@ func openLists(p plain, set kernel.Set, src source, raw Rows) (Index, error) {
 	return &listIndex{Index: x, scan: flat.Scanner{Set: set, Metric: p.metric, Rows: raw}}, nil
 }
 
-func (l *listIndex) Search(ctx context.Context, queries []float32, k int, effort Effort, f Filter) (Hits, Stats, error) {
-	if err := checkQueries(queries, l.scan.Rows.Dim(), k); err != nil {
+func (l *listIndex) Search(ctx context.Context, queries []byte, k int, effort Effort, f Filter) (Hits, Stats, error) {
+	floats, err := decode(l.scan, queries, k)
+	if err != nil {
 		return Hits{}, Stats{}, err
 	}
 	probe := effort.NProbe
@@ -50,7 +51,7 @@ func (l *listIndex) Search(ctx context.Context, queries []float32, k int, effort
 	if probe < 1 || probe > ivf.MaxLists {
 		return Hits{}, Stats{}, outOfRange(ParamNProbe, int64(probe), 1, ivf.MaxLists)
 	}
-	hits, stats, err := l.Index.Search(ctx, queries, ivf.Params{K: k, Probe: probe, Filter: engine(f)})
+	hits, stats, err := l.Index.Search(ctx, floats, ivf.Params{K: k, Probe: probe, Filter: engine(f)})
 	if err != nil {
 		return Hits{}, Stats(stats), err
 	}
@@ -58,7 +59,7 @@ func (l *listIndex) Search(ctx context.Context, queries []float32, k int, effort
 }
 
 // Range scans the raw vectors: exact at any radius.
-func (l *listIndex) Range(ctx context.Context, query []float32, radius float32, bound *float32, limit int, _ Effort, f Filter) (Hits, Stats, error) {
+func (l *listIndex) Range(ctx context.Context, query []byte, radius float32, bound *float32, limit int, _ Effort, f Filter) (Hits, Stats, error) {
 	var hits Hits
 	var stats Stats
 	err := l.Index.Use(func() (err error) {

@@ -80,7 +80,7 @@ func Resolve(spec Spec) (Spec, error) {
 	if err != nil {
 		return Spec{}, err
 	}
-	out := Spec{Type: p.kind, Metric: p.metric.String(), Dim: p.dim}
+	out := Spec{Type: p.kind, Metric: p.metric.String(), Dim: p.dim, Elem: spec.Elem}
 	switch {
 	case p.kind == TypeHNSW:
 		out.Params = map[string]string{ParamM: strconv.Itoa(p.m), ParamEfConstruction: strconv.Itoa(p.efc)}

@@ -10,6 +10,7 @@ import (
 	"github.com/gyr-db/gyr/pkg/index"
 	"github.com/gyr-db/gyr/pkg/plan"
 	"github.com/gyr-db/gyr/pkg/schema"
+	"github.com/gyr-db/gyr/pkg/vector/kernel"
 )
 
 // Select implements Segment. The set has room for the rows that the read sees, which may be fewer than Rows.
@@ -189,7 +190,7 @@ func (g *Growing) Search(ctx context.Context, spec SearchSpec) (index.Hits, inde
 }
 
 // vectorChunks returns the vectors of the prefix that parts make, and the set (nil: all rows) without rows that have none.
-func (g *Growing) vectorChunks(parts []*part, field int64, set bitset.Set) (chunks [][]float32, dim int, _ bitset.Set, err error) {
+func (g *Growing) vectorChunks(parts []*part, field int64, set bitset.Set) (chunks [][]byte, dim int, _ bitset.Set, err error) {
 	n := seen(parts)
 	for i, p := range parts {
 		c, err := p.Column(field)
@@ -200,7 +201,7 @@ func (g *Growing) vectorChunks(parts []*part, field int64, set bitset.Set) (chun
 			return nil, 0, nil, errs.New(errs.FieldNotFound, "field %d is no vector field", field)
 		}
 		dim = c.Dim
-		chunks = append(chunks, c.Vectors)
+		chunks = append(chunks, kernel.Bytes(c.Vectors))
 		if c.Valid == nil {
 			continue
 		}

@@ -61,7 +61,7 @@ type recorder struct {
 	active atomic.Int32
 }
 
-func (r *recorder) Search(ctx context.Context, q []float32, k int, e index.Effort, f index.Filter) (index.Hits, index.Stats, error) {
+func (r *recorder) Search(ctx context.Context, q []byte, k int, e index.Effort, f index.Filter) (index.Hits, index.Stats, error) {
 	r.active.Add(1)
 	defer r.active.Add(-1)
 	if r.closed.Load() != 0 {

@@ -76,12 +76,12 @@ func (spec *SearchSpec) check(dim int) error {
 // run asks an index.
 func (spec *SearchSpec) run(ctx context.Context, idx index.Index, dim int, f index.Filter) (index.Hits, index.Stats, error) {
 	if spec.Radius == nil {
-		return idx.Search(ctx, spec.Queries, spec.K, spec.Effort, f)
+		return idx.Search(ctx, index.FloatQueries(spec.Queries), spec.K, spec.Effort, f)
 	}
 	var all index.Hits
 	var sum index.Stats
 	for q := range spec.NQ {
-		hits, st, err := idx.Range(ctx, spec.Queries[q*dim:(q+1)*dim], *spec.Radius, spec.RangeFilter, spec.K, spec.Effort, f)
+		hits, st, err := idx.Range(ctx, index.FloatQueries(spec.Queries[q*dim:(q+1)*dim]), *spec.Radius, spec.RangeFilter, spec.K, spec.Effort, f)
 		if err != nil {
 			return index.Hits{}, index.Stats{}, err
 		}

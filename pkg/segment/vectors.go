@@ -13,6 +13,8 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/gyr-db/gyr/pkg/objstore"
+	"github.com/gyr-db/gyr/pkg/vector"
+	"github.com/gyr-db/gyr/pkg/vector/kernel"
 )
 
 // vectors are a segment's raw vectors of one field, outside the Go heap so that the garbage collector neither counts
@@ -50,8 +52,17 @@ func (v *vectors) Len() int { return v.n }
 // Dim returns the number of floats per vector.
 func (v *vectors) Dim() int { return v.dim }
 
+// Elem returns how components are stored.
+func (v *vectors) Elem() vector.Elem { return kernel.F32 }
+
 // Vector returns row i; valid as long as the segment is retained.
 func (v *vectors) Vector(i int) []float32 { return v.data[i*v.dim : (i+1)*v.dim : (i+1)*v.dim] }
+
+// Row returns row i as stored; valid as long as the segment is retained.
+func (v *vectors) Row(i int) []byte { return kernel.Bytes(v.Vector(i)) }
+
+// Block returns the rows from i on.
+func (v *vectors) Block(i int) []byte { return kernel.Bytes(v.data[i*v.dim:]) }
 
 func (v *vectors) bytes() int64 { return int64(len(v.mem)) }
 

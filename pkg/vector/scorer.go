@@ -10,13 +10,14 @@ import (
 type Scorer struct {
 	set    kernel.Set
 	metric Metric
+	elem   Elem // of the rows
 	query  []float32
 	norm   float64 // squared length of the query, for Cosine
 }
 
-// NewScorer returns a Scorer; it keeps query.
-func NewScorer(set kernel.Set, metric Metric, query []float32) Scorer {
-	s := Scorer{set: set, metric: metric, query: query}
+// NewScorer returns a Scorer of rows that are stored as elem, by a dense metric; it keeps query.
+func NewScorer(set kernel.Set, metric Metric, elem Elem, query []float32) Scorer {
+	s := Scorer{set: set, metric: metric, elem: elem, query: query}
 	if metric == Cosine {
 		s.norm = float64(set.Dot(query, query))
 	}
@@ -24,12 +25,12 @@ func NewScorer(set kernel.Set, metric Metric, query []float32) Scorer {
 }
 
 // Rows stores the score of rows[i] in out[i].
-func (s *Scorer) Rows(rows [][]float32, out []float32) {
+func (s *Scorer) Rows(rows [][]byte, out []float32) {
 	if s.metric == L2 {
-		s.set.L2Rows(s.query, rows, out)
+		s.set.RawL2(s.elem, s.query, rows, out)
 		return
 	}
-	s.set.IPRows(s.query, rows, out)
+	s.set.RawIP(s.elem, s.query, rows, out)
 	if s.metric == Cosine {
 		for i, row := range rows {
 			out[i] = s.cosine(out[i], row)
@@ -38,24 +39,24 @@ func (s *Scorer) Rows(rows [][]float32, out []float32) {
 }
 
 // Block stores the scores of the first len(out) rows of the row-major block in out.
-func (s *Scorer) Block(block []float32, out []float32) {
-	dim := len(s.query)
+func (s *Scorer) Block(block []byte, out []float32) {
 	if s.metric == L2 {
-		s.set.L2Range(s.query, block, dim, out)
+		s.set.RawBlockL2(s.elem, s.query, block, out)
 		return
 	}
-	s.set.IPRange(s.query, block, dim, out)
+	s.set.RawBlockIP(s.elem, s.query, block, out)
 	if s.metric == Cosine {
+		size := s.elem.RowBytes(len(s.query))
 		for i := range out {
-			out[i] = s.cosine(out[i], block[i*dim:(i+1)*dim])
+			out[i] = s.cosine(out[i], block[i*size:(i+1)*size])
 		}
 	}
 }
 
 // cosine turns an inner product into a cosine. A vector of length zero has cosine 0 with everything; rounding must not
 // push a result out of [-1, 1].
-func (s *Scorer) cosine(ip float32, row []float32) float32 {
-	n := s.norm * float64(s.set.Dot(row, row))
+func (s *Scorer) cosine(ip float32, row []byte) float32 {
+	n := s.norm * float64(s.set.RawNorm2(s.elem, row))
 	if n == 0 {
 		return 0
 	}

@@ -1,19 +1,28 @@
 package vector
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"math"
+
+	"github.com/gyr-db/gyr/pkg/vector/kernel"
 )
 
 // Metric says how two vectors are compared.
 type Metric uint8
 
-// Metrics. L2 is the squared Euclidean distance (smaller is better); for the others greater is better.
+// Metrics. L2 is the squared Euclidean distance; for IP and Cosine greater is better, for all others smaller. Hamming to
+// Superstructure compare binary vectors x (a row) and q (a query): the number of bits that differ; 1 - |x&q|/|x|q|; 0 if
+// every bit of x is set in q, else 1; 0 if every bit of q is set in x, else 1.
 const (
 	L2 Metric = iota + 1
 	IP
 	Cosine
+	Hamming
+	Jaccard
+	Substructure
+	Superstructure
 )
 
 func (m Metric) String() string {
@@ -24,16 +33,30 @@ func (m Metric) String() string {
 		return "IP"
 	case Cosine:
 		return "COSINE"
+	case Hamming:
+		return "HAMMING"
+	case Jaccard:
+		return "JACCARD"
+	case Substructure:
+		return "SUBSTRUCTURE"
+	case Superstructure:
+		return "SUPERSTRUCTURE"
 	}
 	return fmt.Sprintf("metric %d", uint8(m))
 }
 
-// Valid reports whether m is one of the metrics above.
-func (m Metric) Valid() bool { return m >= L2 && m <= Cosine }
+// Dense reports whether m compares vectors of numbers.
+func (m Metric) Dense() bool { return m >= L2 && m <= Cosine }
+
+// Binary reports whether m compares vectors of bits.
+func (m Metric) Binary() bool { return m >= Hamming && m <= Superstructure }
+
+// Greater reports whether a greater score is a better one.
+func (m Metric) Greater() bool { return m == IP || m == Cosine }
 
 // Key maps a score to a number that is smaller for a better score, with the exact order of the scores.
 func (m Metric) Key(score float32) uint32 {
-	if m != L2 {
+	if m.Greater() {
 		score = -score
 	}
 	if score == 0 {
@@ -54,24 +77,36 @@ func (m Metric) Score(key uint32) float32 {
 		key = ^key
 	}
 	score := math.Float32frombits(key)
-	if m != L2 {
+	if m.Greater() {
 		score = 0 - score
 	}
 	return score
 }
 
+// Elem is how the components of raw vectors are stored.
+type Elem = kernel.Elem
+
 // Rows gives random access to raw vectors. It must be safe for concurrent use.
 type Rows interface {
 	Len() int
+	// Dim is the number of components per row.
 	Dim() int
-	// Vector returns row i without copying.
-	Vector(i int) []float32
+	Elem() Elem
+	// Row returns row i as stored, Elem().RowBytes(Dim()) bytes, without copying. Rows that are a Fetcher may panic.
+	Row(i int) []byte
 }
 
 // Blocks is what Rows may offer besides, to make scans cheaper.
 type Blocks interface {
 	// Block returns row i and all rows that lie behind it without a gap, row-major.
-	Block(i int) []float32
+	Block(i int) []byte
+}
+
+// Fetcher is what Rows offer besides when the vectors do not lie in memory. Searches then fetch what they score; indexes
+// are built from rows in memory only.
+type Fetcher interface {
+	// Fetch reads the rows ids, one behind the other, into dst.
+	Fetch(ctx context.Context, ids []uint32, dst []byte) error
 }
 
 // Filter says which rows may be returned.
@@ -110,71 +145,3 @@ var ErrVersion = errors.New("vector index file has an unknown format version")
 
 // ErrClosed is returned by searches on a closed index.
 var ErrClosed = errors.New("vector index is closed")
-
-// Matrix is Rows over one row-major block.
-type Matrix struct {
-	Data []float32
-	D    int
-}
-
-// Len returns the number of rows.
-func (m Matrix) Len() int { return len(m.Data) / m.D }
-
-// Dim returns the dimension.
-func (m Matrix) Dim() int { return m.D }
-
-// Vector returns row i.
-func (m Matrix) Vector(i int) []float32 { return m.Data[i*m.D : (i+1)*m.D : (i+1)*m.D] }
-
-// Block returns the rows from i on.
-func (m Matrix) Block(i int) []float32 { return m.Data[i*m.D:] }
-
-// Chunks is Rows over several row-major blocks of any number of rows each.
-type Chunks struct {
-	dim    int
-	chunks [][]float32
-	starts []int // first row of each chunk, and the number of rows at the end
-}
-
-// NewChunks returns Rows over chunks, whose lengths are multiples of dim. Only the first limit rows count; a negative
-// limit means all.
-func NewChunks(dim int, chunks [][]float32, limit int) *Chunks {
-	c := &Chunks{dim: dim, starts: make([]int, 1, len(chunks)+1)}
-	n := 0
-	for _, chunk := range chunks {
-		rows := len(chunk) / dim
-		if limit >= 0 {
-			rows = min(rows, limit-n)
-		}
-		if rows <= 0 {
-			continue
-		}
-		n += rows
-		c.chunks = append(c.chunks, chunk[:rows*dim])
-		c.starts = append(c.starts, n)
-	}
-	return c
-}
-
-// Len returns the number of rows.
-func (c *Chunks) Len() int { return c.starts[len(c.starts)-1] }
-
-// Dim returns the dimension.
-func (c *Chunks) Dim() int { return c.dim }
-
-// Vector returns row i.
-func (c *Chunks) Vector(i int) []float32 { return c.Block(i)[:c.dim:c.dim] }
-
-// Block returns row i and the rest of its chunk.
-func (c *Chunks) Block(i int) []float32 {
-	lo, hi := 0, len(c.chunks)
-	for hi-lo > 1 {
-		mid := (lo + hi) / 2
-		if c.starts[mid] <= i {
-			lo = mid
-		} else {
-			hi = mid
-		}
-	}
-	return c.chunks[lo][(i-c.starts[lo])*c.dim:]
-}

@@ -32,7 +32,7 @@ type Window struct {
 
 // Contains reports whether score is better than the radius, and not better than the bound when there is one.
 func (w Window) Contains(m vector.Metric, score float32) bool {
-	if m == vector.L2 {
+	if !m.Greater() {
 		return score < w.Radius && (w.Bound == nil || *w.Bound <= score)
 	}
 	return score > w.Radius && (w.Bound == nil || score <= *w.Bound)
@@ -57,10 +57,10 @@ func (s Scanner) scan(ctx context.Context, queries []float32, k int, w *Window, 
 	if dim <= 0 || len(queries)%dim != 0 {
 		return nil, vector.Stats{}, fmt.Errorf("%d query values are no multiple of dimension %d", len(queries), dim)
 	}
-	sc := scan{Scanner: s, window: w, scorers: make([]vector.Scorer, len(queries)/dim), ids: make([]uint32, 0, batch)}
+	sc := scan{Scanner: s, window: w, scorers: make([]vector.Scorer, len(queries)/dim), ids: make([]uint32, 0, batch), raw: vector.NewGatherer(s.Rows)}
 	sc.heaps = make([]topk.Heap, len(sc.scorers))
 	for i := range sc.scorers {
-		sc.scorers[i] = vector.NewScorer(s.Set, s.Metric, queries[i*dim:(i+1)*dim])
+		sc.scorers[i] = vector.NewScorer(s.Set, s.Metric, s.Rows.Elem(), queries[i*dim:(i+1)*dim])
 		sc.heaps[i].Reset(min(k, s.Rows.Len()))
 	}
 	var err error
@@ -82,7 +82,7 @@ type scan struct {
 	scorers []vector.Scorer
 	heaps   []topk.Heap
 	ids     []uint32
-	rows    [batch][]float32
+	raw     vector.Gatherer
 	scores  [batch]float32
 	stats   vector.Stats
 	steps   int
@@ -90,7 +90,7 @@ type scan struct {
 
 func (s *scan) all(ctx context.Context) error {
 	blocks, _ := s.Rows.(vector.Blocks)
-	n, dim := s.Rows.Len(), s.Rows.Dim()
+	n, size := s.Rows.Len(), s.Rows.Elem().RowBytes(s.Rows.Dim())
 	for i := 0; i < n; {
 		if err := s.step(ctx); err != nil {
 			return err
@@ -98,14 +98,16 @@ func (s *scan) all(ctx context.Context) error {
 		count := min(batch, n-i)
 		if blocks != nil {
 			block := blocks.Block(i)
-			count = min(count, len(block)/dim)
+			count = min(count, len(block)/size)
 			s.block(i, count, block)
 		} else {
 			s.ids = s.ids[:0]
 			for j := range count {
 				s.ids = append(s.ids, uint32(i+j))
 			}
-			s.gather()
+			if err := s.gather(ctx); err != nil {
+				return err
+			}
 		}
 		i += count
 	}
@@ -124,12 +126,13 @@ func (s *scan) some(ctx context.Context, words []uint64) error {
 				if err := s.step(ctx); err != nil {
 					return err
 				}
-				s.gather()
+				if err := s.gather(ctx); err != nil {
+					return err
+				}
 			}
 		}
 	}
-	s.gather()
-	return nil
+	return s.gather(ctx)
 }
 
 // step looks at the context every 64 batches.
@@ -141,7 +144,7 @@ func (s *scan) step(ctx context.Context) error {
 	return nil
 }
 
-func (s *scan) block(first, count int, block []float32) {
+func (s *scan) block(first, count int, block []byte) {
 	out := s.scores[:count]
 	for q := range s.scorers {
 		s.scorers[q].Block(block, out)
@@ -153,10 +156,10 @@ func (s *scan) block(first, count int, block []float32) {
 }
 
 // gather scores the rows in ids and empties it.
-func (s *scan) gather() {
-	rows := s.rows[:len(s.ids)]
-	for j, id := range s.ids {
-		rows[j] = s.Rows.Vector(int(id))
+func (s *scan) gather(ctx context.Context) error {
+	rows, err := s.raw.Get(ctx, s.ids)
+	if err != nil {
+		return err
 	}
 	out := s.scores[:len(s.ids)]
 	for q := range s.scorers {
@@ -167,6 +170,7 @@ func (s *scan) gather() {
 	}
 	s.stats.Distances += len(s.ids) * len(s.scorers)
 	s.ids = s.ids[:0]
+	return nil
 }
 
 func (s *scan) offer(q int, id uint32, score float32) {

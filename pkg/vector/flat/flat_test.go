@@ -15,9 +15,22 @@ import (
 // plainRows hides Block, so that rows are gathered one by one.
 type plainRows struct{ m vector.Matrix }
 
-func (p plainRows) Len() int               { return p.m.Len() }
-func (p plainRows) Dim() int               { return p.m.Dim() }
-func (p plainRows) Vector(i int) []float32 { return p.m.Vector(i) }
+func (p plainRows) Len() int          { return p.m.Len() }
+func (p plainRows) Dim() int          { return p.m.Dim() }
+func (p plainRows) Elem() vector.Elem { return kernel.F32 }
+func (p plainRows) Row(i int) []byte  { return p.m.Row(i) }
+
+// fetchedRows are rows that do not lie in memory.
+type fetchedRows struct{ plainRows }
+
+func (f fetchedRows) Row(int) []byte { panic("the rows are not in memory") }
+
+func (f fetchedRows) Fetch(_ context.Context, ids []uint32, dst []byte) error {
+	for i, id := range ids {
+		copy(dst[i*4*f.Dim():], f.m.Row(int(id)))
+	}
+	return nil
+}
 
 func scanner(t *testing.T, m vector.Metric, rows vector.Rows) Scanner {
 	t.Helper()
@@ -31,13 +44,15 @@ func scanner(t *testing.T, m vector.Metric, rows vector.Rows) Scanner {
 // naive sorts all allowed rows by score and row.
 func naive(s Scanner, query []float32, k int, f *sample.Bits) []vector.Hit {
 	var hits []vector.Hit
-	sc := vector.NewScorer(s.Set, s.Metric, query)
+	sc := vector.NewScorer(s.Set, s.Metric, kernel.F32, query)
 	for i := range s.Rows.Len() {
 		if f != nil && !f.Has(uint32(i)) {
 			continue
 		}
 		var out [1]float32
-		sc.Rows([][]float32{s.Rows.Vector(i)}, out[:])
+		g := vector.NewGatherer(s.Rows)
+		row, _ := g.Get(context.Background(), []uint32{uint32(i)})
+		sc.Rows(row, out[:])
 		hits = append(hits, vector.Hit{ID: uint32(i), Score: out[0]})
 	}
 	slices.SortStableFunc(hits, func(a, b vector.Hit) int {
@@ -63,10 +78,10 @@ func TestSearch(t *testing.T) {
 				}
 			}
 			cut := r.IntN(n + 1)
-			chunks := vector.NewChunks(dim, [][]float32{m.Data[:cut*dim], m.Data[cut*dim:]}, -1)
+			chunks := vector.NewChunks(kernel.F32, dim, [][]byte{kernel.Bytes(m.Data[:cut*dim]), kernel.Bytes(m.Data[cut*dim:])}, -1)
 			queries := sample.Clustered(uint64(n), 1, 3, dim, 3).Data
 			for _, metric := range []vector.Metric{vector.L2, vector.IP, vector.Cosine} {
-				for _, rows := range []vector.Rows{m, plainRows{m}, chunks} {
+				for _, rows := range []vector.Rows{m, plainRows{m}, fetchedRows{plainRows{m}}, chunks} {
 					checkSearch(t, scanner(t, metric, rows), queries, sample.Share(uint64(n), n, 0.4))
 				}
 			}

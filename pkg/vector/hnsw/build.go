@@ -117,9 +117,9 @@ func fillNone(words []uint32) {
 
 func (b *builder) encode(from, to int) {
 	g := &b.img.graph
-	buf := make([]float32, b.rows.Dim())
+	coder := b.quant.NewCoder(b.rows)
 	for i := from; i < to; i++ {
-		sum, norm, along := b.quant.Encode(b.quant.Prepare(b.rows.Vector(i), buf), g.codes.Row(uint32(i)))
+		sum, norm, along := b.quant.Encode(coder.Prepared(i), g.codes.Row(uint32(i)))
 		if b.cfg.Metric == vector.IP {
 			b.weight[i] = int32(max(-1<<29, min(1<<29, -2*along*b.quant.Pull)))
 			b.bias[i] = 256*sum + b.weight[i]

@@ -29,7 +29,7 @@ type Config struct {
 
 func (c Config) validate(rows vector.Rows) error {
 	switch {
-	case !c.Metric.Valid():
+	case !c.Metric.Dense():
 		return fmt.Errorf("unknown %s", c.Metric)
 	case c.M < MinM || c.M > MaxM:
 		return fmt.Errorf("parameter M is %d, not in [%d, %d]", c.M, MinM, MaxM)

@@ -92,7 +92,7 @@ func decodeHeader(l *imagefile.Layout, b []byte) (*header, error) {
 	}
 	rows := le.Uint64(b[20:])
 	switch {
-	case !h.metric.Valid(), h.dim < 1, h.dim > MaxDim, h.m < MinM, h.m > MaxM, rows > maxRows, h.top > maxLevel,
+	case !h.metric.Dense(), h.dim < 1, h.dim > MaxDim, h.m < MinM, h.m > MaxM, rows > maxRows, h.top > maxLevel,
 		h.widen < 1, h.widen > sq8.MaxWiden,
 		!(h.scale > 0) || math.IsInf(float64(h.scale), 0):
 		return nil, imagefile.Corrupt("header", "parameters out of range")

@@ -88,7 +88,7 @@ type searcher struct {
 	best   topk.Heap // of exact scores
 	ids    []uint32  // candidates for the re-rank, nearest first
 	keys   []uint32  // their distances by code
-	rows   [][]float32
+	raw    vector.Gatherer
 	scores []float32
 
 	p       Params
@@ -101,7 +101,7 @@ type searcher struct {
 }
 
 func newSearcher(x *Index) *searcher {
-	return &searcher{x: x, w: newWalker(x.quant.Set, &x.img.graph), buf: make([]float32, x.img.Dim())}
+	return &searcher{x: x, w: newWalker(x.quant.Set, &x.img.graph), buf: make([]float32, x.img.Dim()), raw: vector.NewGatherer(x.rows)}
 }
 
 func (s *searcher) begin(p Params) {
@@ -117,7 +117,7 @@ func (s *searcher) begin(p Params) {
 // release gives the scratch back without anything that belongs to the caller.
 func (s *searcher) release() {
 	s.p, s.words, s.scorer = Params{}, nil, vector.Scorer{}
-	clear(s.rows)
+	s.raw.Reset()
 	s.x.scratch.Put(s)
 }
 
@@ -128,13 +128,15 @@ func (s *searcher) search(ctx context.Context, query []float32) ([]uint64, error
 		return nil, nil
 	}
 	q := &s.x.quant
-	s.scorer = vector.NewScorer(q.Set, q.Metric, query)
+	s.scorer = vector.NewScorer(q.Set, q.Metric, s.x.rows.Elem(), query)
 	q.Query(q.Prepare(query, s.buf), &s.w.query)
 	s.widen = s.w.query.Widening(s.x.img.widen)
 	if err := s.run(ctx); err != nil {
 		return nil, err
 	}
-	s.rerank()
+	if err := s.rerank(ctx); err != nil {
+		return nil, err
+	}
 	return s.best.Sort(), nil
 }
 
@@ -151,24 +153,25 @@ func (s *searcher) cut() {
 }
 
 // rerank scores the candidates exactly and keeps the best.
-func (s *searcher) rerank() {
+func (s *searcher) rerank(ctx context.Context) error {
 	const batch = 64
 	for from := 0; from < len(s.ids); from += batch {
 		ids := s.ids[from:min(from+batch, len(s.ids))]
-		s.rows = s.rows[:0]
-		for _, id := range ids {
-			s.rows = append(s.rows, s.x.rows.Vector(int(id)))
+		rows, err := s.raw.Get(ctx, ids)
+		if err != nil {
+			return err
 		}
 		if cap(s.scores) < batch {
 			s.scores = make([]float32, batch)
 		}
 		out := s.scores[:len(ids)]
-		s.scorer.Rows(s.rows, out)
+		s.scorer.Rows(rows, out)
 		for i, id := range ids {
 			s.best.Push(topk.Pack(s.x.quant.Metric.Key(out[i]), id))
 		}
 	}
 	s.w.stats.Distances += len(s.ids)
+	return nil
 }
 
 // Use calls fn while the index cannot be closed.

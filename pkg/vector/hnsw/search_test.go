@@ -64,11 +64,11 @@ func checkHits(t *testing.T, x *Index, queries []float32, hits [][]vector.Hit, k
 		if len(hs) != want {
 			t.Fatalf("query %d: %d hits, want %d", q, len(hs), want)
 		}
-		sc := vector.NewScorer(x.quant.Set, m, queries[q*dim:(q+1)*dim])
+		sc := vector.NewScorer(x.quant.Set, m, kernel.F32, queries[q*dim:(q+1)*dim])
 		seen := map[uint32]bool{}
 		var score [1]float32
 		for i, h := range hs {
-			sc.Rows([][]float32{x.rows.Vector(int(h.ID))}, score[:])
+			sc.Rows([][]byte{x.rows.Row(int(h.ID))}, score[:])
 			switch {
 			case seen[h.ID]:
 				t.Fatalf("query %d: row %d twice", q, h.ID)

@@ -86,9 +86,9 @@ func (img *Image) encode(ctx context.Context, cfg Config, rows vector.Rows) erro
 	const step = 4096
 	workers, n := work.Workers(cfg.Workers), rows.Len()
 	err := work.Try(ctx, workers, (n+step-1)/step, func(b int) {
-		buf := make([]float32, rows.Dim())
+		coder := q.NewCoder(rows)
 		for at := b * step; at < min((b+1)*step, n); at++ {
-			_, norm, _ := q.Encode(q.Prepare(rows.Vector(int(img.ids[at])), buf), img.codes.Row(uint32(at)))
+			_, norm, _ := q.Encode(coder.Prepared(int(img.ids[at])), img.codes.Row(uint32(at)))
 			if cfg.Metric != vector.IP {
 				img.weight[at] = norm
 			}

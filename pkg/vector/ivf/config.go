@@ -31,7 +31,7 @@ type Config struct {
 
 func (c Config) validate(rows vector.Rows) error {
 	switch {
-	case !c.Metric.Valid():
+	case !c.Metric.Dense():
 		return fmt.Errorf("unknown %s", c.Metric)
 	case c.Lists < 1 || c.Lists > MaxLists:
 		return fmt.Errorf("number of lists %d is not in [1, %d]", c.Lists, MaxLists)

@@ -75,9 +75,14 @@ func (c *clustering) begin(ids []uint32) {
 	for i := range k {
 		from, to := i*len(ids)/k, (i+1)*len(ids)/k
 		at := from + int(work.Mix(uint64(i)+seed)%uint64(to-from))
-		copy(c.centroids.Vector(i), c.rows.Vector(int(ids[at])))
+		copy(c.centroids.Vector(i), c.row(ids[at], nil))
 		c.normalise(c.centroids.Vector(i))
 	}
+}
+
+// row returns row id as numbers, in buf unless they are stored as such.
+func (c *clustering) row(id uint32, buf []float32) []float32 {
+	return c.set.Decode(c.rows.Elem(), c.rows.Row(int(id)), buf)
 }
 
 // normalise gives a centroid the length 1 where only angles count.
@@ -107,7 +112,7 @@ func (c *clustering) assign(ctx context.Context, ids, out []uint32) error {
 func (c *clustering) assignBlock(ids, out []uint32) {
 	dim, k := c.rows.Dim(), c.lists()
 	step := min(k, max(4, centroidBytes/(4*dim)))
-	dist := make([]float32, step)
+	dist, buf := make([]float32, step), make([]float32, dim)
 	var best [rowBlock]float32
 	for i := range best {
 		best[i] = float32(math.Inf(1))
@@ -117,7 +122,7 @@ func (c *clustering) assignBlock(ids, out []uint32) {
 		d := dist[:min(step, k-from)]
 		block := c.centroids.Data[from*dim:]
 		for i, id := range ids {
-			c.distances(c.rows.Vector(int(id)), block, d)
+			c.distances(c.row(id, buf), block, d)
 			for j, v := range d {
 				if v < best[i] {
 					best[i], out[i] = v, uint32(from+j)
@@ -208,19 +213,26 @@ func (c *clustering) update(ids []uint32, g grouping) {
 	const step = 16
 	dim := c.rows.Dim()
 	work.Parallel(c.workers, (c.lists()+step-1)/step, func(b int) {
-		sum := make([]float64, dim)
+		sum, buf := make([]float64, dim), make([]float32, dim)
 		for l := b * step; l < min((b+1)*step, c.lists()); l++ {
 			if members := g.list(l); len(members) > 0 {
-				c.mean(ids, members, sum, c.centroids.Vector(l))
+				c.mean(ids, members, means{sum, buf}, c.centroids.Vector(l))
 			}
 		}
 	})
 }
 
-func (c *clustering) mean(ids, members []uint32, sum []float64, out []float32) {
+// means is one worker's scratch: the sum of rows, and a row.
+type means struct {
+	sum []float64
+	row []float32
+}
+
+func (c *clustering) mean(ids, members []uint32, m means, out []float32) {
+	sum := m.sum
 	clear(sum)
-	for _, m := range members {
-		row := c.rows.Vector(int(ids[m]))
+	for _, at := range members {
+		row := c.row(ids[at], m.row)
 		scale := 1.0
 		if c.metric == vector.Cosine {
 			if scale = math.Sqrt(float64(c.set.Dot(row, row))); scale > 0 {

@@ -73,8 +73,7 @@ func (s *searcher) lists(ctx context.Context, from, to int) error {
 			return err
 		}
 	}
-	s.flush()
-	return nil
+	return s.flush(ctx)
 }
 
 // list looks at one list.
@@ -88,7 +87,9 @@ func (s *searcher) list(ctx context.Context, l int) error {
 				s.places = s.places[:0]
 				return ctx.Err()
 			}
-			s.flush()
+			if err := s.flush(ctx); err != nil {
+				return err
+			}
 		}
 		allowed := ^uint64(0) >> (testBatch - len(ids))
 		if s.p.Filter != nil {
@@ -103,10 +104,9 @@ func (s *searcher) list(ctx context.Context, l int) error {
 }
 
 // flush measures the rows in places and empties it.
-func (s *searcher) flush() {
+func (s *searcher) flush(ctx context.Context) error {
 	if !s.x.img.HasCodes() {
-		s.score()
-		return
+		return s.score(ctx)
 	}
 	dist := s.dist[:len(s.places)]
 	s.query.Measure(s.x.quant.Set, s.x.img.codes, s.places, s.x.img.weight, dist)
@@ -119,16 +119,21 @@ func (s *searcher) flush() {
 	}
 	s.stats.Distances += len(dist)
 	s.places = s.places[:0]
+	return nil
 }
 
 // score scores the rows in places exactly and empties it.
-func (s *searcher) score() {
-	s.rows = s.rows[:0]
+func (s *searcher) score(ctx context.Context) error {
+	s.ids = s.ids[:0]
 	for _, at := range s.places {
-		s.rows = append(s.rows, s.x.rows.Vector(int(s.x.img.ids[at])))
+		s.ids = append(s.ids, s.x.img.ids[at])
+	}
+	rows, err := s.raw.Get(ctx, s.ids)
+	if err != nil {
+		return err
 	}
 	out := s.scores[:len(s.places)]
-	s.scorer.Rows(s.rows, out)
+	s.scorer.Rows(rows, out)
 	bound := s.best.Bound()
 	for i, at := range s.places {
 		if p := topk.Pack(s.x.quant.Metric.Key(out[i]), s.x.img.ids[at]); p < bound {
@@ -138,6 +143,7 @@ func (s *searcher) score() {
 	}
 	s.stats.Distances += len(out)
 	s.places = s.places[:0]
+	return nil
 }
 
 // exactIsCheaper decides whether scoring all allowed rows costs no more than looking at lists whole.

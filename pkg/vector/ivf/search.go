@@ -100,7 +100,8 @@ type searcher struct {
 	found  int       // allowed rows met
 
 	places []uint32 // of rows in the lists, to be measured next
-	rows   [][]float32
+	raw    vector.Gatherer
+	ids    []uint32
 	scores []float32
 	steps  int
 
@@ -118,7 +119,7 @@ type searcher struct {
 func newSearcher(x *Index) *searcher {
 	s := &searcher{
 		x: x, nearby: make([]float32, x.img.count()),
-		places: make([]uint32, 0, batch), rows: make([][]float32, 0, batch), scores: make([]float32, batch),
+		places: make([]uint32, 0, batch), raw: vector.NewGatherer(x.rows), ids: make([]uint32, 0, batch), scores: make([]float32, batch),
 	}
 	if x.img.HasCodes() {
 		s.buf, s.dist, s.query.Q = make([]float32, x.img.Dim()), make([]int32, batch), make([]int8, x.img.codes.Stride)
@@ -139,7 +140,7 @@ func (s *searcher) begin(p Params) {
 // release gives the scratch back without anything that belongs to the caller.
 func (s *searcher) release() {
 	s.p, s.words, s.scorer = Params{}, nil, vector.Scorer{}
-	clear(s.rows[:cap(s.rows)])
+	s.raw.Reset()
 	s.x.scratch.Put(s)
 }
 
@@ -150,7 +151,7 @@ func (s *searcher) search(ctx context.Context, query []float32) ([]uint64, error
 		return nil, nil
 	}
 	q := &s.x.quant
-	s.scorer = vector.NewScorer(q.Set, q.Metric, query)
+	s.scorer = vector.NewScorer(q.Set, q.Metric, s.x.rows.Elem(), query)
 	candidates := 0
 	if s.x.img.HasCodes() {
 		q.Query(q.Prepare(query, s.buf), &s.query)
@@ -161,13 +162,15 @@ func (s *searcher) search(ctx context.Context, query []float32) ([]uint64, error
 		return nil, err
 	}
 	if s.codes.Len() > 0 {
-		s.rerank(candidates)
+		if err := s.rerank(ctx, candidates); err != nil {
+			return nil, err
+		}
 	}
 	return s.best.Sort(), nil
 }
 
 // rerank scores the rows with the best codes exactly and keeps the best.
-func (s *searcher) rerank(candidates int) {
+func (s *searcher) rerank(ctx context.Context, candidates int) error {
 	pairs := s.codes.Sort()
 	s.keys = s.keys[:0]
 	for _, p := range pairs {
@@ -176,9 +179,11 @@ func (s *searcher) rerank(candidates int) {
 	pairs = pairs[:s.query.Cut(s.keys, s.p.K, candidates)]
 	for _, p := range pairs {
 		if s.places = append(s.places, topk.ID(p)); len(s.places) == batch {
-			s.score()
+			if err := s.score(ctx); err != nil {
+				return err
+			}
 		}
 	}
-	s.score()
 	s.codes.Reset(0)
+	return s.score(ctx)
 }

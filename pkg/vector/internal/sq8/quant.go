@@ -42,6 +42,29 @@ func (q *Quantiser) Prepare(x, buf []float32) []float32 {
 	return buf
 }
 
+// Coder brings rows into the form that is coded. It is one worker's scratch.
+type Coder struct {
+	q    *Quantiser
+	rows vector.Rows
+	raw  []float32 // a row that is not stored as single-precision numbers
+	buf  []float32
+}
+
+// NewCoder returns a Coder over rows, which lie in memory.
+func (q *Quantiser) NewCoder(rows vector.Rows) *Coder {
+	c := &Coder{q: q, rows: rows, buf: make([]float32, rows.Dim())}
+	if rows.Elem() != kernel.F32 {
+		c.raw = make([]float32, rows.Dim())
+	}
+	return c
+}
+
+// Vector returns row i, valid until the next call.
+func (c *Coder) Vector(i int) []float32 { return c.q.Set.Decode(c.rows.Elem(), c.rows.Row(i), c.raw) }
+
+// Prepared returns row i as it is coded, valid until the next call.
+func (c *Coder) Prepared(i int) []float32 { return c.q.Prepare(c.Vector(i), c.buf) }
+
 // Train sets Mean, Scale and Pull from evenly spread rows.
 //
 // In an inner product the mean favours the same rows for every query. When it is longer than the rows' offsets from it, all
@@ -50,11 +73,11 @@ func (q *Quantiser) Prepare(x, buf []float32) []float32 {
 func (q *Quantiser) Train(rows vector.Rows) {
 	n, dim := rows.Len(), rows.Dim()
 	count := min(n, sampleRows)
-	sum, buf := make([]float64, dim), make([]float32, dim)
+	sum, coder := make([]float64, dim), q.NewCoder(rows)
 	var squares, fourths float64
 	for i := range count {
 		length := 0.0
-		for d, v := range q.Prepare(rows.Vector(i*n/count), buf) {
+		for d, v := range coder.Prepared(i * n / count) {
 			sum[d] += float64(v)
 			length += float64(v) * float64(v)
 		}
@@ -73,7 +96,7 @@ func (q *Quantiser) Train(rows vector.Rows) {
 		q.Pull = math.Sqrt(max(0, offset) / meanLength)
 	}
 	var widest float32
-	q.eachOffset(rows, count, buf, func(v float32) { widest = max(widest, v) })
+	q.eachOffset(coder, count, func(v float32) { widest = max(widest, v) })
 	q.Scale = 1
 	if !(widest > 0) || math.IsInf(float64(widest), 0) || widest/127 == 0 {
 		return
@@ -81,17 +104,17 @@ func (q *Quantiser) Train(rows vector.Rows) {
 	const bins = 1024
 	var hist [bins]int
 	perBin := bins / (widest * 1.0001)
-	q.eachOffset(rows, count, buf, func(v float32) { hist[min(int(v*perBin), bins-1)]++ })
+	q.eachOffset(coder, count, func(v float32) { hist[min(int(v*perBin), bins-1)]++ })
 	if s := bestClip(hist[:]) * widest / 127; s > 0 {
 		q.Scale = s
 	}
 }
 
 // eachOffset calls fn with the distance of every sampled component from its mean.
-func (q *Quantiser) eachOffset(rows vector.Rows, count int, buf []float32, fn func(float32)) {
-	n := rows.Len()
+func (q *Quantiser) eachOffset(coder *Coder, count int, fn func(float32)) {
+	n := coder.rows.Len()
 	for i := range count {
-		for d, v := range q.Prepare(rows.Vector(i*n/count), buf) {
+		for d, v := range coder.Prepared(i * n / count) {
 			v -= q.Mean[d]
 			if v < 0 {
 				v = -v

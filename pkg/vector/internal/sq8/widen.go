@@ -63,7 +63,7 @@ func MeasureWidening(ctx context.Context, c Coding, workers int) (int, error) {
 // probe searches for a row by scan and returns the recall that candidates widened by 1, 2, 4 and so on give.
 func (c *Coding) probe(ctx context.Context, row int) ([]float64, error) {
 	metric := c.Quant.Metric
-	query := c.Rows.Vector(row)
+	query := c.Quant.NewCoder(c.Rows).Vector(row)
 	sc := flat.Scanner{Set: c.Quant.Set, Metric: metric, Rows: c.Rows}
 	best, _, err := sc.Search(ctx, query, probeK, nil)
 	if err != nil {
@@ -71,12 +71,12 @@ func (c *Coding) probe(ctx context.Context, row int) ([]float64, error) {
 	}
 	worst := metric.Key(best[0][len(best[0])-1].Score)
 	first := Candidates(probeK, 1)
-	scorer := vector.NewScorer(c.Quant.Set, metric, query)
+	scorer := vector.NewScorer(c.Quant.Set, metric, c.Rows.Elem(), query)
 	var recall []float64
 	hits := 0
 	for i, id := range c.nearest(query, first*MaxWiden) {
 		var score [1]float32
-		scorer.Rows([][]float32{c.Rows.Vector(int(id))}, score[:])
+		scorer.Rows([][]byte{c.Rows.Row(int(id))}, score[:])
 		if metric.Key(score[0]) <= worst {
 			hits++
 		}
