@@ -18,7 +18,7 @@ const (
 
 // checker verifies that a tree is one that evaluation understands, and collects the columns that it reads.
 type checker struct {
-	fields map[int64]fieldUse
+	fields map[int64]*fieldUse
 	nodes  int
 	values int
 }
@@ -103,11 +103,19 @@ func (c *checker) operand(o *Operand) error {
 	case len(o.Path) > maxPath:
 		return fmt.Errorf("field %d: path of %d steps", o.Field, len(o.Path))
 	}
-	use := fieldUse{id: o.Field, typ: o.Type, elem: o.Elem}
-	if old, ok := c.fields[o.Field]; ok && old != use {
-		return fmt.Errorf("field %d: both %s and %s", o.Field, old.typ, use.typ)
+	use := c.fields[o.Field]
+	if use == nil {
+		use = &fieldUse{id: o.Field, typ: o.Type, elem: o.Elem}
+		c.fields[o.Field] = use
 	}
-	c.fields[o.Field] = use
+	if use.typ != o.Type || use.elem != o.Elem {
+		return fmt.Errorf("field %d: both %s and %s", o.Field, use.typ, o.Type)
+	}
+	if len(o.Path) > 0 {
+		use.paths = append(use.paths, o)
+	} else if !scalar {
+		use.whole = true
+	}
 	return nil
 }
 
@@ -245,6 +253,7 @@ func (c *checker) columns(n *CompareColumns) error {
 		if o.Type == schema.JSON || o.ValueType() == schema.Array {
 			return fmt.Errorf("comparison of columns of %s", o.Type)
 		}
+		c.fields[o.Field].whole = true
 	}
 	if n.Op < EQ || n.Op > GE {
 		return fmt.Errorf("comparison operator %d", n.Op)

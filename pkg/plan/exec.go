@@ -1,7 +1,6 @@
 package plan
 
 import (
-	"fmt"
 	"math/bits"
 	"slices"
 
@@ -30,9 +29,11 @@ const (
 
 // env is one evaluation: rows 0 to n-1 of the columns, or with rows != nil the n rows that it lists.
 type env struct {
-	cols map[int64]*schema.Column
-	n    int
-	rows []uint32
+	cols    map[int64]*schema.Column
+	paths   map[*Operand]*Path
+	indexes map[int64]*Index
+	n       int
+	rows    []uint32
 
 	sets   pool[uint64]
 	bools  pool[bool]
@@ -79,30 +80,6 @@ func (e *env) row(i int) int {
 		return int(e.rows[i])
 	}
 	return i
-}
-
-// columns fetches what the plan reads and checks it, so that evaluation cannot fail later.
-func (p *Plan) columns(src Source, n int) (map[int64]*schema.Column, error) {
-	cols := make(map[int64]*schema.Column, len(p.fields))
-	for _, f := range p.fields {
-		c, err := src.Column(f.id)
-		switch {
-		case err != nil:
-			return nil, fmt.Errorf("filter on field %d: %w", f.id, err)
-		case c == nil:
-			return nil, fmt.Errorf("filter on field %d: the segment has no such column", f.id)
-		case c.Type != f.typ || c.Elem != f.elem:
-			return nil, fmt.Errorf("filter on field %d: column is %s of %s, the plan expects %s of %s",
-				f.id, c.Type, c.Elem, f.typ, f.elem)
-		case c.N < n:
-			return nil, fmt.Errorf("filter on field %d: %d values for %d rows", f.id, c.N, n)
-		}
-		if err := c.Check(); err != nil {
-			return nil, fmt.Errorf("filter: %w", err)
-		}
-		cols[f.id] = c
-	}
-	return cols, nil
 }
 
 type execConst bool
@@ -208,9 +185,9 @@ func compile(n Node) exec {
 	case *Contains:
 		return compileContains(n)
 	case *Exists:
-		return &nullLeaf{op: &n.Operand, path: newPath(n.Operand.Path), exists: true}
+		return compileNull(&n.Operand, true)
 	case *IsNull:
-		return &nullLeaf{op: &n.Operand, path: newPath(n.Operand.Path)}
+		return compileNull(&n.Operand, false)
 	}
 	panic("plan: unchecked node") // New refuses every other type
 }

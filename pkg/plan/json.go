@@ -6,8 +6,6 @@ import (
 	"unsafe"
 
 	"github.com/tidwall/gjson"
-
-	"github.com/gyr-db/gyr/pkg/schema"
 )
 
 // kindOther marks a JSON value that is no scalar: Str holds its text.
@@ -114,25 +112,38 @@ func (v *Value) set(r *gjson.Result) {
 	}
 }
 
-// jsonLeaf tests the scalar (or the length) that an operand finds in each document.
-func jsonLeaf(o *Operand, test func(v *Value) tri) exec {
-	p, length := newPath(o.Path), o.Length
-	return &rowLeaf{field: o.Field, dear: costJSON, test: func(c *schema.Column, row int) tri {
-		r := p.get(c.Bytes[row])
-		var v Value
-		if length {
+// jsonLeaf tests the scalar that an operand finds in each document, or the length of the array.
+func jsonLeaf(n Node, o *Operand, test func(v *Value) tri) exec {
+	l := &docLeaf{op: o, path: newPath(o.Path), absent: unknown}
+	if o.Length {
+		l.doc = func(r *gjson.Result) tri {
 			if !r.IsArray() {
 				return unknown
 			}
-			v = IntValue(jsonLen(r))
-		} else {
-			v.set(&r)
+			v := IntValue(jsonLen(*r))
+			return test(&v)
 		}
+		return l
+	}
+	l.typed, l.scalar = typedLeaves(n), test
+	l.doc = func(r *gjson.Result) tri {
+		var v Value
+		v.set(r)
 		if v.Kind == 0 {
 			return unknown
 		}
 		return test(&v)
-	}}
+	}
+	return l
+}
+
+// jsonNull asks whether there is something other than null at an operand's place.
+func jsonNull(o *Operand, exists bool) exec {
+	return &docLeaf{
+		op: o, path: newPath(o.Path), absent: triOf(!exists), known: true,
+		doc:    func(r *gjson.Result) tri { return triOf(isJSONNull(*r) != exists) },
+		scalar: func(*Value) tri { return triOf(exists) },
+	}
 }
 
 func jsonLen(r gjson.Result) (n int64) {
@@ -145,7 +156,7 @@ func jsonLen(r gjson.Result) (n int64) {
 
 func jsonCompare(n *Compare) exec {
 	op, c := n.Op, n.Value
-	return jsonLeaf(&n.Operand, func(v *Value) tri {
+	return jsonLeaf(n, &n.Operand, func(v *Value) tri {
 		if n.Arith != nil {
 			if !v.jsonArith(n.Arith) {
 				return unknown
@@ -217,7 +228,7 @@ func jsonRange(n *Range) exec {
 	if n.HiInc {
 		below = LE
 	}
-	return jsonLeaf(&n.Operand, func(v *Value) tri {
+	return jsonLeaf(n, &n.Operand, func(v *Value) tri {
 		lo := jsonHolds(above, v, &n.Lo)
 		if lo != yes {
 			return lo
@@ -229,7 +240,7 @@ func jsonRange(n *Range) exec {
 // jsonIn: a value of a kind that the list does not have is unknown, but an empty list holds nothing for certain.
 func jsonIn(n *In) exec {
 	want := newLookup(n.Values)
-	return jsonLeaf(&n.Operand, func(v *Value) tri {
+	return jsonLeaf(n, &n.Operand, func(v *Value) tri {
 		if v.Kind == kindOther {
 			return inArrays(want, v)
 		}
@@ -257,7 +268,7 @@ func inArrays(want *lookup, v *Value) tri {
 }
 
 func jsonLike(n *Like, pat *pattern) exec {
-	return jsonLeaf(&n.Operand, func(v *Value) tri {
+	return jsonLeaf(n, &n.Operand, func(v *Value) tri {
 		if v.Kind != KindString {
 			return unknown
 		}
@@ -267,9 +278,7 @@ func jsonLike(n *Like, pat *pattern) exec {
 
 func jsonContains(n *Contains) exec {
 	o, want, mode := &n.Operand, newLookup(n.Values), n.Mode
-	p := newPath(o.Path)
-	return &rowLeaf{field: o.Field, dear: costJSON, test: func(c *schema.Column, row int) tri {
-		r := p.get(c.Bytes[row])
+	return &docLeaf{op: o, path: newPath(o.Path), absent: unknown, doc: func(r *gjson.Result) tri {
 		if !r.IsArray() {
 			return unknown
 		}

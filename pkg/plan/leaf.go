@@ -25,7 +25,7 @@ func compileCompare(n *Compare) exec {
 	if o.ValueType() == schema.VarChar {
 		dear++
 	}
-	return &vecLeaf{op: o, dear: dear, run: func(e *env, v *vec, _, out bitset.Set) {
+	leaf := &vecLeaf{op: o, dear: dear, run: func(e *env, v *vec, _, out bitset.Set) {
 		switch {
 		case v.typ == schema.Bool:
 			compareBools(v.bools, op, c.Bool, out)
@@ -39,13 +39,17 @@ func compileCompare(n *Compare) exec {
 			compareBits(v.texts, op, c.Str, out)
 		}
 	}}
+	if o.ValueType() != schema.Bool {
+		leaf.spans = compareSpans(n)
+	}
+	return leaf
 }
 
 func compileRange(n *Range) exec {
 	if n.Operand.Type == schema.JSON {
 		return jsonRange(n)
 	}
-	return &vecLeaf{op: &n.Operand, dear: 2 * costVector, run: func(e *env, v *vec, _, out bitset.Set) {
+	leaf := &vecLeaf{op: &n.Operand, dear: 2 * costVector, run: func(e *env, v *vec, _, out bitset.Set) {
 		switch {
 		case v.typ.IsInt():
 			rangeBits(e, v.ints, n, [2]int64{n.Lo.Int, n.Hi.Int}, out)
@@ -65,6 +69,10 @@ func compileRange(n *Range) exec {
 			}
 		}
 	}}
+	if n.Operand.ValueType() != schema.Bool {
+		leaf.spans = rangeSpans(n)
+	}
+	return leaf
 }
 
 func compileIn(n *In) exec {
@@ -88,13 +96,13 @@ func compileIn(n *In) exec {
 		return intIn(o, distinct(n.Values, func(v *Value) int64 { return v.Int }))
 	case t == schema.Float:
 		return listIn(o, distinct(n.Values, func(v *Value) float32 { return float32(v.Float) }),
-			func(v *vec) []float32 { return v.floats })
+			func(v *vec) []float32 { return v.floats }, func(c *schema.Column) []float32 { return c.Floats })
 	case t == schema.Double:
 		return listIn(o, distinct(n.Values, func(v *Value) float64 { return v.Float }),
-			func(v *vec) []float64 { return v.double })
+			func(v *vec) []float64 { return v.double }, func(c *schema.Column) []float64 { return c.Doubles })
 	default:
 		return listIn(o, distinct(n.Values, func(v *Value) string { return v.Str }),
-			func(v *vec) []string { return v.texts })
+			func(v *vec) []string { return v.texts }, func(c *schema.Column) []string { return c.Strings })
 	}
 }
 
@@ -108,9 +116,10 @@ func distinct[T cmp.Ordered](values []Value, get func(*Value) T) []T {
 }
 
 // listIn tests membership in a list of distinct values.
-func listIn[T cmp.Ordered](o *Operand, list []T, get func(*vec) []T) exec {
+func listIn[T ordered](o *Operand, list []T, get func(*vec) []T, all func(*schema.Column) []T) exec {
+	spans := listSpans(list, all)
 	if len(list) <= fewValues {
-		return &vecLeaf{op: o, dear: 2 * costVector, run: func(e *env, v *vec, _, out bitset.Set) {
+		return &vecLeaf{op: o, dear: 2 * costVector, spans: spans, run: func(e *env, v *vec, _, out bitset.Set) {
 			anyBits(e, get(v), list, out)
 		}}
 	}
@@ -118,26 +127,27 @@ func listIn[T cmp.Ordered](o *Operand, list []T, get func(*vec) []T) exec {
 	for _, x := range list {
 		set[x] = struct{}{}
 	}
-	return &vecLeaf{op: o, dear: costText, run: func(_ *env, v *vec, _, out bitset.Set) {
+	return &vecLeaf{op: o, dear: costText, spans: spans, run: func(_ *env, v *vec, _, out bitset.Set) {
 		hasBits(get(v), set, out)
 	}}
 }
 
 // intIn is listIn with a bit per integer where the list is dense. list is sorted.
 func intIn(o *Operand, list []int64) exec {
+	get, all := func(v *vec) []int64 { return v.ints }, func(c *schema.Column) []int64 { return c.Ints }
 	if len(list) <= fewValues {
-		return listIn(o, list, func(v *vec) []int64 { return v.ints })
+		return listIn(o, list, get, all)
 	}
 	lo := list[0]
 	span := uint64(list[len(list)-1]) - uint64(lo)
 	if span >= 1<<16 && span/256 >= uint64(len(list)) {
-		return listIn(o, list, func(v *vec) []int64 { return v.ints })
+		return listIn(o, list, get, all)
 	}
 	set := bitset.New(int(span) + 1)
 	for _, x := range list {
 		set.Add(int(uint64(x) - uint64(lo)))
 	}
-	return &vecLeaf{op: o, dear: 2 * costVector, run: func(_ *env, v *vec, _, out bitset.Set) {
+	return &vecLeaf{op: o, dear: 2 * costVector, spans: listSpans(list, all), run: func(_ *env, v *vec, _, out bitset.Set) {
 		for w := range out {
 			var word uint64
 			for j, x := range v.ints[w*block : min((w+1)*block, len(v.ints))] {
@@ -155,7 +165,7 @@ func compileLike(n *Like) exec {
 	if n.Operand.Type == schema.JSON {
 		return jsonLike(n, pat)
 	}
-	return &vecLeaf{op: &n.Operand, dear: costText, run: func(e *env, v *vec, mask, out bitset.Set) {
+	return &vecLeaf{op: &n.Operand, dear: costText, spans: prefixSpans(pat), run: func(e *env, v *vec, mask, out bitset.Set) {
 		e.eachMasked(mask, out, yes, func(i int) tri { return triOf(pat.match(v.texts[i])) })
 	}}
 }

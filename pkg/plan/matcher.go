@@ -16,17 +16,17 @@ type Matcher interface {
 
 // Matcher returns a tester of src's rows. It gives the same answers as Bitmap; it is not safe for concurrent use.
 func (p *Plan) Matcher(src Source) (Matcher, error) {
-	cols, err := p.columns(src, src.Rows())
+	e, err := p.open(src, false)
 	if err != nil {
 		return nil, err
 	}
-	return &matcher{prog: p.prog, env: env{cols: cols}}, nil
+	return &matcher{prog: p.prog, env: e}, nil
 }
 
 // matcher gathers the rows' values and runs the same loops as Bitmap over them.
 type matcher struct {
 	prog exec
-	env  env
+	env  *env
 	mask [1]uint64
 }
 
@@ -36,7 +36,7 @@ func (m *matcher) Test(rows []uint32) uint64 {
 	}
 	m.env.n, m.env.rows = len(rows), rows
 	m.mask[0] = ^uint64(0) >> (64 - len(rows))
-	out := m.prog.eval(&m.env, false, bitset.Set(m.mask[:]))
+	out := m.prog.eval(m.env, false, bitset.Set(m.mask[:]))
 	res := out[0]
 	m.env.sets.put(out)
 	m.env.rows = nil

@@ -37,16 +37,18 @@ type Plan struct {
 	key    func() string
 }
 
-// fieldUse is a column that a plan reads and the type that it was parsed against.
+// fieldUse is a column that a plan reads, the type that it was parsed against, and how it is read.
 type fieldUse struct {
-	id   int64
-	typ  schema.Type
-	elem schema.Type
+	id    int64
+	typ   schema.Type
+	elem  schema.Type
+	paths []*Operand // of a JSON column: the operands with a path
+	whole bool       // something reads the column that neither a path's values nor an index can answer
 }
 
 // New checks a tree and makes it ready to run. The tree must not be changed afterwards.
 func New(root Node) (*Plan, error) {
-	c := checker{fields: map[int64]fieldUse{}}
+	c := checker{fields: map[int64]*fieldUse{}}
 	if err := c.node(root, 0); err != nil {
 		return nil, err
 	}
@@ -56,7 +58,7 @@ func New(root Node) (*Plan, error) {
 		return string(sum[:])
 	})
 	for _, f := range c.fields {
-		p.fields = append(p.fields, f)
+		p.fields = append(p.fields, *f)
 	}
 	slices.SortFunc(p.fields, func(a, b fieldUse) int { return int(min(max(a.id-b.id, -1), 1)) })
 	return p, nil
@@ -98,11 +100,10 @@ func (p *Plan) String() string { return render(p.root) }
 
 // Bitmap returns the rows of a segment that the plan selects, in a set for src.Rows() rows.
 func (p *Plan) Bitmap(src Source) (bitset.Set, error) {
-	n := src.Rows()
-	cols, err := p.columns(src, n)
+	e, err := p.open(src, true)
 	if err != nil {
 		return nil, err
 	}
-	e := &env{cols: cols, n: n}
-	return p.prog.eval(e, false, bitset.Full(n)), nil
+	e.n = src.Rows()
+	return p.prog.eval(e, false, bitset.Full(e.n)), nil
 }

@@ -35,9 +35,17 @@ func (e *env) load(o *Operand) vec {
 		v.texts = gather(&e.texts, c.Strings, e.rows)
 		return v
 	}
-	v.bools, v.ints, v.floats = head(c.Bools, e.n), head(c.Ints, e.n), head(c.Floats, e.n)
-	v.double, v.texts = head(c.Doubles, e.n), head(c.Strings, e.n)
-	return v
+	full := e.vec(c)
+	full.known = v.known
+	return full
+}
+
+// vec makes a vector of a column's first values, taken to be known.
+func (e *env) vec(c *schema.Column) vec {
+	return vec{
+		typ: c.Type, bools: head(c.Bools, e.n), ints: head(c.Ints, e.n), floats: head(c.Floats, e.n),
+		double: head(c.Doubles, e.n), texts: head(c.Strings, e.n),
+	}
 }
 
 func (e *env) release(v *vec) {
@@ -158,6 +166,8 @@ type vecLeaf struct {
 	op   *Operand
 	dear int
 	run  func(e *env, v *vec, mask, out bitset.Set)
+	// spans, if not nil, are the stretches of the values' order that match.
+	spans func(c *schema.Column) []span
 }
 
 func (l *vecLeaf) cost() int {
@@ -168,6 +178,11 @@ func (l *vecLeaf) cost() int {
 }
 
 func (l *vecLeaf) eval(e *env, neg bool, mask bitset.Set) bitset.Set {
+	if x := e.indexes[l.op.Field]; x != nil {
+		if out := x.eval(e, l, neg, mask); out != nil {
+			return out
+		}
+	}
 	out, v := e.set(), e.load(l.op)
 	l.run(e, &v, mask, out)
 	finish(out, neg, mask, v.known)
@@ -223,43 +238,43 @@ func (v *vec) number(i int) Value {
 	return FloatValue(v.double[i])
 }
 
-// nullLeaf asks whether an operand has a value. The answer is always known.
-type nullLeaf struct {
-	op     *Operand
-	path   *path
-	exists bool
+// compileNull asks whether an operand has a value.
+func compileNull(o *Operand, exists bool) exec {
+	if o.Type == schema.JSON {
+		return jsonNull(o, exists)
+	}
+	return &nullLeaf{op: o}
 }
 
-func (l *nullLeaf) cost() int {
-	if l.op.Type == schema.JSON {
-		return costJSON
-	}
-	return costVector
-}
+// nullLeaf is true where a column, or an array's element, has no value. The answer is always known.
+type nullLeaf struct{ op *Operand }
+
+func (l *nullLeaf) cost() int { return costVector }
 
 func (l *nullLeaf) eval(e *env, neg bool, mask bitset.Set) bitset.Set {
-	wantValue := l.exists != neg
 	out := e.set()
-	switch {
-	case l.op.Type == schema.JSON:
-		c := e.cols[l.op.Field]
-		e.eachMasked(mask, out, triOf(wantValue), func(i int) tri {
-			row := e.row(i)
-			return triOf(!c.IsNull(row) && !isJSONNull(l.path.get(c.Bytes[row])))
-		})
-	case l.op.Element:
+	var known bitset.Set
+	if x := e.indexes[l.op.Field]; x != nil && x.Values != nil {
+		known = e.copyOf(x.Known)
+	} else if l.op.Element {
 		v := e.load(l.op)
-		finish(out, true, mask, v.known)
-		if !wantValue {
-			finish(out, true, mask, nil)
-		}
+		known = e.copyOf(v.known)
 		e.release(&v)
-	default:
-		known := e.valid(e.cols[l.op.Field])
-		finish(out, true, mask, known)
-		if !wantValue {
-			finish(out, true, mask, nil)
-		}
+	} else {
+		known = e.valid(e.cols[l.op.Field])
 	}
+	finish(out, true, mask, known)
+	if !neg {
+		finish(out, true, mask, nil)
+	}
+	e.sets.put(known)
 	return out
+}
+
+// copyOf copies a set; nil stays nil.
+func (e *env) copyOf(s bitset.Set) bitset.Set {
+	if s == nil {
+		return nil
+	}
+	return e.copy(s)
 }
