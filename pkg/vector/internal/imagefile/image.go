@@ -11,7 +11,7 @@ import (
 	"github.com/gyr-db/gyr/pkg/vector"
 )
 
-// Image is a whole file in one piece of memory outside the Go heap. It is safe for concurrent use: whoever touches the
+// Image is a whole file, but for its cold sections, in one piece of memory outside the Go heap. It is safe for concurrent use: whoever touches the
 // memory between New and Close, other than its one builder, does so between Acquire and Release.
 type Image struct {
 	Layout
@@ -31,7 +31,7 @@ func New(l Layout) (*Image, error) {
 	if l.Size > 1<<46 {
 		return nil, fmt.Errorf("a vector index of %d bytes is too large", l.Size)
 	}
-	mem, err := allocate(int(l.Size))
+	mem, err := allocate(int(l.hot))
 	if err != nil {
 		return nil, err
 	}
@@ -41,10 +41,10 @@ func New(l Layout) (*Image, error) {
 	return img, nil
 }
 
-// Section returns the bytes of a section, nil if there is none. They are valid until Close.
+// Section returns the bytes of a section, nil if there is none or it is cold. They are valid until Close.
 func (img *Image) Section(k Kind) []byte {
 	s, ok := img.Find(k)
-	if !ok {
+	if !ok || s.Cold {
 		return nil
 	}
 	return img.mem[s.Off : s.Off+s.Length : s.Off+s.Length]
@@ -72,8 +72,8 @@ func (img *Image) Seal(fields []byte) {
 	img.encode(img.mem[:PageSize], fields)
 }
 
-// Bytes returns the size of the file, which is the memory held too.
-func (img *Image) Bytes() int64 { return int64(img.Size) }
+// Bytes returns the memory held, which is the size of the file without its cold sections.
+func (img *Image) Bytes() int64 { return int64(img.hot) }
 
 // Acquire keeps the memory until Release; on a closed image it returns vector.ErrClosed.
 func (img *Image) Acquire() error {
@@ -88,7 +88,7 @@ func (img *Image) Acquire() error {
 // Release ends an Acquire.
 func (img *Image) Release() { img.mu.RUnlock() }
 
-// WriteTo writes the file.
+// WriteTo writes the file up to its first cold section.
 func (img *Image) WriteTo(w io.Writer) (int64, error) {
 	if err := img.Acquire(); err != nil {
 		return 0, err

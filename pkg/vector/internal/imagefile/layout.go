@@ -18,6 +18,7 @@ const (
 	fieldsAt    = 12
 	tableAt     = 64
 	entrySize   = 24
+	flagCold    = 1
 	maxSections = (PageSize - 4 - tableAt) / entrySize
 )
 
@@ -53,6 +54,9 @@ func Corrupt(where, format string, args ...any) error {
 type Section struct {
 	Kind        Kind
 	Off, Length uint64
+	// Cold sections lie behind the checksums and stay on disk: images do not hold them, and who reads a part of one checks
+	// it by checksums of its own.
+	Cold bool
 }
 
 // End is where the next section starts.
@@ -68,11 +72,12 @@ type Layout struct {
 	Size   uint64 // of the file
 	Table  []Section
 
+	hot     uint64 // bytes before the first cold section
 	sumsCRC uint32
 	page    []byte // what it was decoded from
 }
 
-// Plan lays out sections one after the other and the checksums behind them.
+// Plan lays out sections one after the other, the checksums behind them, and the cold sections last.
 func (f *Format) Plan(sections ...Section) Layout {
 	l := Layout{Format: f, Size: PageSize}
 	blocks := 0
@@ -80,12 +85,20 @@ func (f *Format) Plan(sections ...Section) Layout {
 		s.Off = l.Size
 		l.Table = append(l.Table, s)
 		l.Size = s.End()
-		blocks += s.blocks()
 	}
 	for _, s := range sections {
-		add(s)
+		if !s.Cold {
+			add(s)
+			blocks += s.blocks()
+		}
 	}
 	add(Section{Kind: f.checksums(), Length: uint64(blocks) * 4})
+	l.hot = l.Size
+	for _, s := range sections {
+		if s.Cold {
+			add(s)
+		}
+	}
 	return l
 }
 
@@ -111,7 +124,10 @@ func (l *Layout) Where(at uint64) string {
 
 // eachBlock calls fn for the checksummed blocks in file order until it returns false.
 func (l *Layout) eachBlock(fn func(s Section, off, end uint64) bool) {
-	for _, s := range l.Table[:len(l.Table)-1] {
+	for _, s := range l.Table {
+		if s.Kind == l.Format.checksums() {
+			return // only cold sections follow
+		}
 		for off := s.Off; off < s.End(); off += blockSize {
 			if !fn(s, off, min(off+blockSize, s.End())) {
 				return
@@ -134,6 +150,9 @@ func (l *Layout) encode(page, fields []byte) {
 	for i, s := range l.Table {
 		e := page[tableAt+i*entrySize:]
 		le.PutUint32(e, uint32(s.Kind))
+		if s.Cold {
+			le.PutUint32(e[4:], flagCold)
+		}
 		le.PutUint64(e[8:], s.Off)
 		le.PutUint64(e[16:], s.Length)
 	}
@@ -171,26 +190,28 @@ func (l *Layout) decodeTable(page []byte) error {
 	if count < 1 || count > maxSections {
 		return Corrupt("header", "%d sections", count)
 	}
-	at := uint64(PageSize)
-	blocks := 0
+	at, blocks := uint64(PageSize), 0
 	for i := range count {
 		e := page[tableAt+i*entrySize:]
-		s := Section{Kind(le.Uint32(e)), le.Uint64(e[8:]), le.Uint64(e[16:])}
-		if s.Off != at || s.Length > l.Size || s.End() > l.Size {
+		s := Section{Kind: Kind(le.Uint32(e)), Off: le.Uint64(e[8:]), Length: le.Uint64(e[16:]), Cold: le.Uint32(e[4:]) == flagCold}
+		sums := s.Kind == l.Format.checksums()
+		switch {
+		case s.Off != at || s.Length > l.Size || s.End() > l.Size:
 			return Corrupt("header", "section %s lies outside the file", l.Format.KindName(s.Kind))
+		case s.Cold != (l.hot != 0) || (s.Cold && sums):
+			return Corrupt("header", "section %s is on the wrong side of the checksums", l.Format.KindName(s.Kind))
+		case sums && s.Length != uint64(blocks)*4:
+			return Corrupt("header", "%d bytes of checksums for %d blocks", s.Length, blocks)
 		}
 		at = s.End()
-		l.Table = append(l.Table, s)
-		if i < count-1 {
-			blocks += s.blocks()
+		if sums {
+			l.hot = at
 		}
+		l.Table = append(l.Table, s)
+		blocks += s.blocks()
 	}
-	last := l.Table[count-1]
-	if at != l.Size || last.Kind != l.Format.checksums() {
+	if at != l.Size || l.hot == 0 {
 		return Corrupt("header", "the sections do not fill the file")
-	}
-	if last.Length != uint64(blocks)*4 {
-		return Corrupt("header", "%d bytes of checksums for %d blocks", last.Length, blocks)
 	}
 	return nil
 }
@@ -208,7 +229,7 @@ func (l *Layout) CheckLengths(want Layout, free ...Kind) error {
 			isFree = isFree || k == w.Kind
 		}
 		switch {
-		case !ok:
+		case !ok || s.Cold != w.Cold:
 			return Corrupt("header", "section %s is missing", l.Format.KindName(w.Kind))
 		case isFree && s.Length%4 == 0:
 		case s.Length != w.Length:
