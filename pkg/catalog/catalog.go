@@ -204,6 +204,8 @@ type Node struct {
 	Metrics string `json:"metrics,omitempty"`
 	Version string `json:"version"`
 	Started int64  `json:"started"` // unix ms
+	// Memory is how many bytes of segments a querynode holds at most; 0 is no limit.
+	Memory int64 `json:"memory,omitempty"`
 	// Draining: the node is stopping; it gets nothing new.
 	Draining bool `json:"draining,omitempty"`
 }

@@ -30,6 +30,9 @@ func (t *term) load(ctx context.Context, req *pb.LoadRequest) (*pb.Ack, error) {
 		return &pb.Ack{Revision: t.c.deps.Cache.Revision(), Id: coll.ID}, nil
 	}
 	t.flushForLoad(ctx, coll)
+	if err := t.checkRoom(coll, wanted); err != nil {
+		return nil, err
+	}
 	ts, err := t.timestamp(ctx)
 	if err != nil {
 		return nil, err

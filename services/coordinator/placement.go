@@ -5,6 +5,7 @@ import (
 	"encoding/binary"
 	"fmt"
 	"maps"
+	"math"
 	"slices"
 
 	"github.com/cespare/xxhash/v2"
@@ -27,6 +28,7 @@ type placeNode struct {
 	ID       catalog.NodeID
 	Draining bool
 	Avoid    bool
+	Memory   int64 // bytes that it holds at most; 0 is no limit
 }
 
 // placeShard is one shard that shall be served Replicas times.
@@ -51,12 +53,15 @@ type placeSegment struct {
 // leads up to its share of the logs; one node more or less moves about 1/n. Rendezvous hashing chooses among the nodes with
 // room. It depends on nothing but its input, and settles when it is applied again to what it wanted.
 func place(in placeInput) (wanted []catalog.View, problems []string) {
-	p := &placing{in: in, live: map[catalog.NodeID]bool{}, avoid: map[catalog.NodeID]bool{}}
+	p := &placing{in: in, live: map[catalog.NodeID]bool{}, avoid: map[catalog.NodeID]bool{}, memory: map[catalog.NodeID]int64{}}
 	for _, n := range in.Nodes {
 		if !n.Draining {
 			p.nodes = append(p.nodes, n.ID)
 			p.live[n.ID] = true
 			p.avoid[n.ID] = n.Avoid
+			if n.Memory > 0 {
+				p.memory[n.ID] = n.Memory
+			}
 		}
 	}
 	slices.Sort(p.nodes)
@@ -78,6 +83,7 @@ type placing struct {
 	nodes    []catalog.NodeID // that may get something, ascending
 	live     map[catalog.NodeID]bool
 	avoid    map[catalog.NodeID]bool
+	memory   map[catalog.NodeID]int64     // of those with a limit
 	sets     map[int64][][]catalog.NodeID // by collection and replica
 	leaders  map[logReplica]catalog.NodeID
 	wanted   []catalog.View
@@ -302,31 +308,52 @@ const worthMoving = 0.97
 const maxRounds = 8
 
 // segments gives out the segments: those without a node first to where there is room; then, if that makes the loads
-// clearly more even, segments move away from nodes above the bound.
+// clearly more even, or a node holds more than it has memory for, segments move away from nodes above the bound.
 func (p *placing) segments() {
 	var total, largest int64
 	for _, it := range p.items {
 		total += it.segment.Bytes
 		largest = max(largest, it.segment.Bytes)
 	}
-	bound := max(largest, int64(float64(total)*(1+p.in.Slack))/int64(len(p.nodes)))
+	bound := p.bounds(int64(float64(total)*(1+p.in.Slack)), largest)
 	slices.SortStableFunc(p.items, func(a, b item) int {
 		return cmp.Or(cmp.Compare(b.segment.Bytes, a.segment.Bytes), cmp.Compare(a.segment.ID, b.segment.ID), cmp.Compare(a.view, b.view))
 	})
 	items := assign(p.items, bound, true)
 	for range maxRounds {
-		if heaviest(items) <= bound {
+		if balanced(items, bound) {
 			break
 		}
 		better := assign(items, bound, false)
-		if unevenness(better) > worthMoving*unevenness(items) {
-			break
+		if fits := balanced(items, p.room); fits && unevenness(better) > worthMoving*unevenness(items) || !fits && !balanced(better, p.room) {
+			break // not worth moving, or no use
 		}
 		items = better
 	}
 	for _, it := range items {
 		p.wanted[it.view].Segments[it.segment.ID] = []catalog.NodeID{it.node}
 	}
+}
+
+// bounds says up to where a node is filled: all alike, at least by the largest segment, but none beyond its memory; what a
+// small node cannot take is divided among the others.
+func (p *placing) bounds(total, largest int64) func(catalog.NodeID) int64 {
+	nodes := slices.Clone(p.nodes)
+	slices.SortFunc(nodes, func(a, b catalog.NodeID) int { return cmp.Compare(p.room(a), p.room(b)) })
+	for len(nodes) > 1 && p.room(nodes[0]) < total/int64(len(nodes)) {
+		total -= p.room(nodes[0])
+		nodes = nodes[1:]
+	}
+	even := max(largest, total/int64(len(nodes)))
+	return func(n catalog.NodeID) int64 { return min(even, p.room(n)) }
+}
+
+// room is the memory of a node.
+func (p *placing) room(n catalog.NodeID) int64 {
+	if memory, limited := p.memory[n]; limited {
+		return memory
+	}
+	return math.MaxInt64
 }
 
 // fit is the set without the nodes to avoid, or the set if there are no others.
@@ -346,12 +373,12 @@ func (p *placing) fit(set []catalog.NodeID) []catalog.NodeID {
 // assign gives each item a node. With keep, an item that has one keeps it; otherwise only while the node's load stays
 // within the bound, the largest first. The others go to the node with the highest score that has room, or else to the
 // least loaded.
-func assign(items []item, bound int64, keep bool) []item {
+func assign(items []item, bound func(catalog.NodeID) int64, keep bool) []item {
 	out := slices.Clone(items)
 	load := map[catalog.NodeID]int64{}
 	for i := range out {
 		n, bytes := out[i].node, out[i].segment.Bytes
-		if n != 0 && (keep || load[n]+bytes <= bound) {
+		if n != 0 && (keep || load[n]+bytes <= bound(n)) {
 			load[n] += bytes
 		} else {
 			out[i].node = 0
@@ -366,14 +393,14 @@ func assign(items []item, bound int64, keep bool) []item {
 	return out
 }
 
-func choose(it item, load map[catalog.NodeID]int64, bound int64) catalog.NodeID {
+func choose(it item, load map[catalog.NodeID]int64, bound func(catalog.NodeID) int64) catalog.NodeID {
 	var best, least catalog.NodeID
 	var bestScore uint64
 	for i, n := range it.set {
-		if i == 0 || load[n] < load[least] {
+		if i == 0 || bound(n)-load[n] > bound(least)-load[least] {
 			least = n
 		}
-		if s := score(n, it.segment.ID); load[n]+it.segment.Bytes <= bound && (best == 0 || s > bestScore) {
+		if s := score(n, it.segment.ID); load[n]+it.segment.Bytes <= bound(n) && (best == 0 || s > bestScore) {
 			best, bestScore = n, s
 		}
 	}
@@ -383,15 +410,16 @@ func choose(it item, load map[catalog.NodeID]int64, bound int64) catalog.NodeID 
 	return best
 }
 
-// heaviest is the highest load.
-func heaviest(items []item) int64 {
+// balanced reports whether no node is above its bound.
+func balanced(items []item, bound func(catalog.NodeID) int64) bool {
 	load := map[catalog.NodeID]int64{}
-	var top int64
 	for _, it := range items {
 		load[it.node] += it.segment.Bytes
-		top = max(top, load[it.node])
+		if load[it.node] > bound(it.node) {
+			return false
+		}
 	}
-	return top
+	return true
 }
 
 // unevenness is the sum of the squared loads.

@@ -20,7 +20,7 @@ var rewrite = flag.Bool("rewrite", false, "rewrite the expected output of the sc
 // TestPlacementScripts runs testdata/place_*.txt. A script is a sequence of commands, each followed by "----", what it
 // printed and an empty line if it prints:
 //
-//	nodes 1 2 3~          live querynodes; ~ marks one that drains
+//	nodes 1 2:900 3~      live querynodes, their memory behind a colon; ~ marks one that drains
 //	shard C S log=L replicas=R from=P parts=1,2 segs=ID:BYTES,...   adds or replaces a shard; segs=- means none
 //	drop C S              removes a shard
 //	place                 plans, prints the wanted views, the bytes by node and the problems
@@ -85,8 +85,11 @@ func (p *placeScript) do(cmd []string) string {
 	case "nodes":
 		p.in.Nodes = nil
 		for _, n := range cmd[1:] {
-			id, _ := strconv.ParseInt(strings.TrimSuffix(n, "~"), 10, 64)
-			p.in.Nodes = append(p.in.Nodes, placeNode{ID: id, Draining: strings.HasSuffix(n, "~")})
+			number, memory, _ := strings.Cut(strings.TrimSuffix(n, "~"), ":")
+			node := placeNode{Draining: strings.HasSuffix(n, "~")}
+			node.ID, _ = strconv.ParseInt(number, 10, 64)
+			node.Memory, _ = strconv.ParseInt(memory, 10, 64)
+			p.in.Nodes = append(p.in.Nodes, node)
 		}
 	case "shard":
 		p.shard(cmd[1:])

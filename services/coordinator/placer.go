@@ -186,7 +186,7 @@ func (p *placer) input() placeInput {
 	cache := p.t.c.deps.Cache
 	in := placeInput{Slack: p.t.c.cfg.Placement.Slack}
 	for _, n := range p.t.c.nodesOf(catalog.RoleQueryNode) {
-		in.Nodes = append(in.Nodes, placeNode{ID: n.ID, Draining: n.Draining, Avoid: p.avoided(n.ID)})
+		in.Nodes = append(in.Nodes, placeNode{ID: n.ID, Draining: n.Draining, Avoid: p.avoided(n.ID), Memory: n.Memory})
 	}
 	for _, coll := range cache.AllCollections() {
 		if coll.State == catalog.Dropping || coll.Load == nil {
@@ -215,11 +215,7 @@ func (p *placer) shardInput(coll *catalog.Collection, i int) (placeShard, bool) 
 		if !loaded(coll, seg.Partition) {
 			continue
 		}
-		bytes := max(seg.Bytes, 1)
-		for _, x := range seg.Indexes {
-			bytes += x.Bytes
-		}
-		s.Segments = append(s.Segments, placeSegment{ID: seg.ID, Bytes: bytes})
+		s.Segments = append(s.Segments, placeSegment{ID: seg.ID, Bytes: max(segmentMemory(coll, &seg), 1)})
 	}
 	for r := range s.Replicas {
 		if v := cache.View(coll.ID, i, r); v != nil {

@@ -109,7 +109,7 @@ func (n *Node) load(ctx context.Context, s *shard, e *sealedSegment) {
 	err := n.loads.Acquire(ctx, 1)
 	var seg *segment.Sealed
 	if err == nil {
-		seg, err = n.openSegment(ctx, s, e)
+		seg, err = n.openWithin(ctx, s, e)
 		n.loads.Release(1)
 	}
 	s.mu.Lock()
@@ -120,6 +120,20 @@ func (n *Node) load(ctx context.Context, s *shard, e *sealedSegment) {
 		seg.Release()
 	}
 	close(e.ready)
+}
+
+// openWithin opens a segment if the node's memory allows.
+func (n *Node) openWithin(ctx context.Context, s *shard, e *sealedSegment) (*segment.Sealed, error) {
+	c := n.deps.Cache.CollectionByID(s.id.collection)
+	if c == nil {
+		return nil, errs.New(errs.CollectionNotFound, "collection %d is not in the catalog", s.id.collection)
+	}
+	giveBack, err := n.reserve(n.needs(c, &e.meta, e.meta.Indexes), fmt.Sprintf("segment %d of collection %s", e.meta.ID, c.Name))
+	if err != nil {
+		return nil, err
+	}
+	defer giveBack()
+	return n.openSegment(ctx, s, e)
 }
 
 func (n *Node) openSegment(ctx context.Context, s *shard, e *sealedSegment) (*segment.Sealed, error) {
@@ -193,7 +207,7 @@ func (n *Node) loadIndex(ctx context.Context, s *shard, e *sealedSegment, f cata
 		if err != nil {
 			return err
 		}
-		idx, err := index.Open(index.Spec{Type: def.Type, Metric: def.Metric, Dim: field.Dim, Params: def.Params},
+		idx, err := index.Open(indexSpec(c, def),
 			objectReader{ctx, n.deps.Objects, f.Path}, f.Bytes, raw)
 		if err != nil {
 			return fmt.Errorf("%s: %w", f.Path, err)
@@ -201,6 +215,15 @@ func (n *Node) loadIndex(ctx context.Context, s *shard, e *sealedSegment, f cata
 		e.seg.SetIndex(f.FieldID, idx)
 	}
 	return nil
+}
+
+// indexSpec is what an index of a collection is to be.
+func indexSpec(c *catalog.Collection, def *catalog.Index) index.Spec {
+	spec := index.Spec{Type: def.Type, Metric: def.Metric, Params: def.Params}
+	if field := c.Schema.FieldByID(def.FieldID); field != nil {
+		spec.Dim = field.Dim
+	}
+	return spec
 }
 
 // objectReader reads an object as an io.ReaderAt.
@@ -268,9 +291,31 @@ func (n *Node) swapIndexes(ctx context.Context, s *shard, e *sealedSegment, file
 		return
 	}
 	defer e.seg.Release()
-	if err := n.loadIndexes(ctx, s, e, files); err != nil && !errors.Is(err, context.Canceled) {
+	giveBack, err := n.reserveIndexes(s, e, files)
+	if err == nil {
+		err = n.loadIndexes(ctx, s, e, files)
+		giveBack()
+	}
+	if err != nil && !errors.Is(err, context.Canceled) {
 		n.log.Warn("index file not loaded, the segment is searched without it", "segment", e.meta.ID, "error", err)
 	}
+}
+
+// reserveIndexes sets memory aside for the index files that are not in yet.
+func (n *Node) reserveIndexes(s *shard, e *sealedSegment, files []catalog.SegmentIndex) (func(), error) {
+	c := n.deps.Cache.CollectionByID(s.id.collection)
+	if c == nil {
+		return func() {}, nil // dropped meanwhile: there will be nothing to load
+	}
+	var bytes int64
+	s.mu.RLock()
+	for _, f := range files {
+		if !e.loaded[f.IndexID] {
+			bytes += indexNeeds(c, &e.meta, f)
+		}
+	}
+	s.mu.RUnlock()
+	return n.reserve(bytes, fmt.Sprintf("an index of segment %d of collection %s", e.meta.ID, c.Name))
 }
 
 // joinShard makes this node hold the shard's growing rows from the position from on, and returns its tailer.

@@ -45,18 +45,20 @@ type Config struct {
 	MaxRequests int64
 	// LoadWorkers bounds the segments and index files being read at the same time.
 	LoadWorkers int64
+	// MemoryLimit bounds the memory of segments and growing rows; 0 is no limit.
+	MemoryLimit int64
 	// ReadBytes bounds one read from the log.
 	ReadBytes int
 }
 
 // DefaultConfig returns the defaults.
 func DefaultConfig() Config {
-	return Config{LeaseTTL: 2 * time.Second, RetireAfter: 30 * time.Second, MaxRequests: 4096, LoadWorkers: 4, ReadBytes: 4 << 20}
+	return Config{LeaseTTL: 2 * time.Second, RetireAfter: 30 * time.Second, MaxRequests: 4096, LoadWorkers: 4, MemoryLimit: defaultMemoryLimit(), ReadBytes: 4 << 20}
 }
 
 // Validate reports the first value that cannot work.
 func (c Config) Validate() error {
-	if c.Addr == "" || c.LeaseTTL <= 0 || c.MaxRequests <= 0 || c.LoadWorkers <= 0 || c.ReadBytes <= 0 || c.RetireAfter < 0 {
+	if c.Addr == "" || c.LeaseTTL <= 0 || c.MaxRequests <= 0 || c.LoadWorkers <= 0 || c.ReadBytes <= 0 || c.RetireAfter < 0 || c.MemoryLimit < 0 {
 		return errors.New("querynode: addr, lease ttl, max requests, load workers and read bytes must be set and positive")
 	}
 	return nil
@@ -81,7 +83,8 @@ type Node struct {
 
 	requests *semaphore.Weighted // admission
 	loads    *semaphore.Weighted // segments being read
-	workers  int                 // parallel segment searches of one request
+	budget   budget
+	workers  int // parallel segment searches of one request
 	metrics  *metrics
 
 	joining sync.Mutex // taken before mu
@@ -153,7 +156,7 @@ func (n *Node) Run(ctx context.Context) error {
 func (n *Node) stayRegistered(ctx context.Context) error {
 	self := catalog.Node{
 		ID: n.id, Role: catalog.RoleQueryNode, Addr: n.cfg.Addr, Metrics: n.cfg.Metrics,
-		Version: n.cfg.Version, Started: time.Now().UnixMilli(),
+		Version: n.cfg.Version, Started: time.Now().UnixMilli(), Memory: n.cfg.MemoryLimit,
 	}
 	return catalog.KeepRegistered(ctx, n.deps.Meta, n.cfg.LeaseTTL, self, n.log)
 }
