@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 	"fmt"
 	"hash/crc32"
+	"slices"
 
 	"github.com/gyr-db/gyr/pkg/vector"
 )
@@ -28,9 +29,13 @@ type Format struct {
 	Magic string // 8 bytes
 	Major uint16
 	Minor uint16
-	// Sections names the kinds of section; the first is unused, as kinds count from 1, and the last is for checksums.
+	// Sections names the kinds of section; the first is unused, as kinds count from 1. The one called checksums is the
+	// table's; it keeps its number when kinds are added behind it, so that older files stay readable.
 	Sections []string
 }
+
+// checksumSection is the name of the section that holds checksums.
+const checksumSection = "checksums"
 
 // Kind says what a section holds, in the numbering of its Format.
 type Kind uint32
@@ -43,7 +48,7 @@ func (f *Format) KindName(k Kind) string {
 	return fmt.Sprintf("section %d", uint32(k))
 }
 
-func (f *Format) checksums() Kind { return Kind(len(f.Sections) - 1) }
+func (f *Format) checksums() Kind { return Kind(slices.Index(f.Sections, checksumSection)) }
 
 // Corrupt returns an error of kind vector.ErrCorrupt.
 func Corrupt(where, format string, args ...any) error {
