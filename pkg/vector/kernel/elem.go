@@ -72,8 +72,11 @@ func (s Set) Decode(e Elem, row []byte, buf []float32) []float32 {
 		buf = make([]float32, n)
 	}
 	buf = buf[:n]
-	for i := range buf {
-		buf[i] = component(e, row, i)
+	size := e.RowBytes(1)
+	for i := 0; i < n; i += callBytes / 4 {
+		part := min(n-i, callBytes/4)
+		a := args{base: unsafe.Pointer(&row[i*size]), dim: part, out: unsafe.Pointer(&buf[i])}
+		s.table().decode[e].call(&a)
 	}
 	return buf
 }
@@ -101,89 +104,4 @@ func halfToFloat(h uint16) float32 {
 		return math.Float32frombits(sign | 0xff<<23 | frac<<13)
 	}
 	return math.Float32frombits(sign | (exp+112)<<23 | frac<<13)
-}
-
-// RawL2 stores the squared Euclidean distance between q and rows[i], stored as e, in out[i].
-func (s Set) RawL2(e Elem, q []float32, rows [][]byte, out []float32) { s.raw(opL2, e, q, rows, out) }
-
-// RawIP stores the inner product of q and rows[i], stored as e, in out[i].
-func (s Set) RawIP(e Elem, q []float32, rows [][]byte, out []float32) { s.raw(opIP, e, q, rows, out) }
-
-// RawBlockL2 is RawL2 over the first len(out) rows of a row-major block.
-func (s Set) RawBlockL2(e Elem, q []float32, block []byte, out []float32) {
-	s.rawBlock(opL2, e, q, block, out)
-}
-
-// RawBlockIP is RawIP over the first len(out) rows of a row-major block.
-func (s Set) RawBlockIP(e Elem, q []float32, block []byte, out []float32) {
-	s.rawBlock(opIP, e, q, block, out)
-}
-
-// RawNorm2 returns the squared length of a row stored as e.
-func (s Set) RawNorm2(e Elem, row []byte) float32 {
-	if e == F32 {
-		f := Floats(row)
-		return s.Dot(f, f)
-	}
-	n := len(row)
-	if e != I8 {
-		n /= 2
-	}
-	var sum float32
-	for i := range n {
-		c := component(e, row, i)
-		sum += c * c
-	}
-	return sum
-}
-
-func (s Set) raw(o op, e Elem, q []float32, rows [][]byte, out []float32) {
-	n, size := len(rows), e.RowBytes(len(q))
-	if n == 0 {
-		return
-	}
-	out = out[:n]
-	if len(q) == 0 {
-		clear(out)
-		return
-	}
-	if e != F32 {
-		for i, row := range rows {
-			out[i] = rawPair(o, e, q, row[:size])
-		}
-		return
-	}
-	var w quad
-	for i := 0; i < n; i += 4 {
-		for j := range w.rows {
-			w.rows[j] = (*float32)(unsafe.Pointer(&rows[min(i+j, n-1)][:size][0]))
-		}
-		s.quad(o, &q[0], len(q), &w)
-		copy(out[i:], w.out[:])
-	}
-}
-
-func (s Set) rawBlock(o op, e Elem, q []float32, block []byte, out []float32) {
-	size := e.RowBytes(len(q))
-	if e == F32 {
-		s.block(o, q, Floats(block[:len(out)*size]), len(q), out)
-		return
-	}
-	for i := range out {
-		out[i] = rawPair(o, e, q, block[i*size:(i+1)*size])
-	}
-}
-
-func rawPair(o op, e Elem, q []float32, row []byte) float32 {
-	var sum float32
-	for i, x := range q {
-		c := component(e, row, i)
-		if o == opL2 {
-			d := x - c
-			sum += d * d
-		} else {
-			sum += x * c
-		}
-	}
-	return sum
 }

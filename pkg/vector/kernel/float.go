@@ -2,26 +2,15 @@ package kernel
 
 import "unsafe"
 
-// quad is the unit of work of the float kernels: four rows, the last of a list repeated to fill it.
-type quad struct {
-	rows [4]*float32
-	out  [4]float32
-}
-
+// op is what the kernels on raw vectors compute.
 type op uint8
 
 const (
-	opL2 op = iota
-	opIP
+	opL2     op = iota // squared Euclidean distance
+	opIP               // inner product
+	opIPNorm           // inner product, and the squared length of the row
+	numOps
 )
-
-func (s Set) quad(o op, q *float32, dim int, w *quad) {
-	if o == opL2 {
-		s.l2x4(q, &w.rows, dim, &w.out)
-		return
-	}
-	s.ipx4(q, &w.rows, dim, &w.out)
-}
 
 // L2 stores the squared Euclidean distance between q and row ids[i] of base in out[i]. Row r starts at base[r*stride].
 func (s Set) L2(q, base []float32, stride int, ids []uint32, out []float32) {
@@ -55,7 +44,19 @@ func (s Set) Dot(a, b []float32) float32 {
 	if len(a) == 0 {
 		return 0
 	}
-	return s.dot(&a[0], &b[0], len(a))
+	var out float32
+	s.run(opIP, F32, a, &args{base: unsafe.Pointer(&b[0]), n: 1}, unsafe.Slice(&out, 1), nil)
+	return out
+}
+
+// run fills in what all kernels on raw vectors need and calls the one for o and e.
+func (s Set) run(o op, e Elem, q []float32, a *args, out, out2 []float32) {
+	a.q, a.dim = unsafe.Pointer(&q[0]), len(q)
+	a.out = unsafe.Pointer(&out[0])
+	if out2 != nil {
+		a.out2 = unsafe.Pointer(&out2[0])
+	}
+	s.table().raw[o][e].cut(a, e.RowBytes(len(q)), 4)
 }
 
 func (s Set) list(o op, q, base []float32, stride int, ids []uint32, out []float32) {
@@ -68,18 +69,18 @@ func (s Set) list(o op, q, base []float32, stride int, ids []uint32, out []float
 		clear(out)
 		return
 	}
-	rows := (len(base) - dim + stride) / stride
-	var w quad
-	for i := 0; i < n; i += 4 {
-		for j := range w.rows {
-			id := int(ids[min(i+j, n-1)])
-			if id >= rows {
-				panic("kernel: row id behind the last row")
-			}
-			w.rows[j] = &base[id*stride]
-		}
-		s.quad(o, &q[0], dim, &w)
-		copy(out[i:], w.out[:])
+	checkIDs(ids, (len(base)-dim+stride)/stride)
+	s.run(o, F32, q, &args{base: unsafe.Pointer(&base[0]), stride: 4 * stride, ids: &ids[0], n: n}, out, nil)
+}
+
+// checkIDs panics when a row of ids is not below rows.
+func checkIDs(ids []uint32, rows int) {
+	var top uint32
+	for _, id := range ids {
+		top = max(top, id)
+	}
+	if int64(top) >= int64(rows) {
+		panic("kernel: row id behind the last row")
 	}
 }
 
@@ -93,15 +94,7 @@ func (s Set) block(o op, q, base []float32, stride int, out []float32) {
 		return
 	}
 	_ = base[(n-1)*stride+dim-1]
-	p := unsafe.Pointer(&base[0])
-	var w quad
-	for i := 0; i < n; i += 4 {
-		for j := range w.rows {
-			w.rows[j] = (*float32)(unsafe.Add(p, min(i+j, n-1)*stride*4))
-		}
-		s.quad(o, &q[0], dim, &w)
-		copy(out[i:], w.out[:])
-	}
+	s.run(o, F32, q, &args{base: unsafe.Pointer(&base[0]), stride: 4 * stride, n: n}, out, nil)
 }
 
 func (s Set) gather(o op, q []float32, rows [][]float32, out []float32) {
@@ -114,12 +107,8 @@ func (s Set) gather(o op, q []float32, rows [][]float32, out []float32) {
 		clear(out)
 		return
 	}
-	var w quad
-	for i := 0; i < n; i += 4 {
-		for j := range w.rows {
-			w.rows[j] = &rows[min(i+j, n-1)][:dim][0]
-		}
-		s.quad(o, &q[0], dim, &w)
-		copy(out[i:], w.out[:])
+	for _, row := range rows {
+		_ = row[dim-1]
 	}
+	s.run(o, F32, q, &args{list: (*[]byte)(unsafe.Pointer(&rows[0])), n: n}, out, nil)
 }

@@ -1,18 +1,48 @@
 package kernel
 
-import "unsafe"
+import (
+	"sync"
+	"unsafe"
+)
 
-func l2x4Generic(q *float32, rows *[4]*float32, dim int, out *[4]float32) {
-	qs := unsafe.Slice(q, dim)
-	for j, p := range rows {
-		out[j] = l2Generic(qs, unsafe.Slice(p, dim))
+// generic returns the reference: plain Go that the other tiers are tested against.
+var generic = sync.OnceValue(func() *table {
+	t := &table{
+		name: "generic",
+		sq8:  sq8Generic, u4: u4Generic, bits4: bits4Generic,
+		pq4: pq4Generic[uint16], pq4Wide: pq4Generic[uint32],
+		hamming: hammingGeneric, andOr: andOrGeneric,
+		filterI32:     filterGeneric(func(d, limit int32) bool { return d < limit }),
+		filterLess:    filterGeneric(func(d, limit float32) bool { return d < limit }),
+		filterGreater: filterGeneric(func(d, limit float32) bool { return d > limit }),
+		filterU16:     filterGeneric(func(d, limit uint16) bool { return d < limit }),
+		tile:          tileGeneric,
+		prefetch:      func(*args) {},
+		u8Table:       u8TableGeneric,
+	}
+	t.raw[opL2] = [Bit]kernelFunc{l2Rows, rawGeneric(opL2, F16), rawGeneric(opL2, BF16), rawGeneric(opL2, I8)}
+	t.raw[opIP] = [Bit]kernelFunc{ipRows, rawGeneric(opIP, F16), rawGeneric(opIP, BF16), rawGeneric(opIP, I8)}
+	for e := range Bit {
+		t.raw[opIPNorm][e] = rawGeneric(opIPNorm, e)
+		t.decode[e] = decodeGeneric(e)
+	}
+	for o := range t.i8 {
+		t.i8[o] = i8Generic(o)
+	}
+	return t
+})
+
+func l2Rows(a *args) {
+	q, out := unsafe.Slice((*float32)(a.q), a.dim), unsafe.Slice((*float32)(a.out), a.n)
+	for i := range out {
+		out[i] = l2Generic(q, Floats(a.bytes(i, 4*a.dim)))
 	}
 }
 
-func ipx4Generic(q *float32, rows *[4]*float32, dim int, out *[4]float32) {
-	qs := unsafe.Slice(q, dim)
-	for j, p := range rows {
-		out[j] = ipGeneric(qs, unsafe.Slice(p, dim))
+func ipRows(a *args) {
+	q, out := unsafe.Slice((*float32)(a.q), a.dim), unsafe.Slice((*float32)(a.out), a.n)
+	for i := range out {
+		out[i] = ipGeneric(q, Floats(a.bytes(i, 4*a.dim)))
 	}
 }
 
@@ -50,25 +80,70 @@ func ipGeneric(a, b []float32) float32 {
 	return (s0 + s1) + (s2 + s3)
 }
 
-func sq8Generic(q *int8, codes *byte, stride int, ids *uint32, n int, w *int32, bias int32, out *int32) {
-	qs := unsafe.Slice(q, stride)
-	outs := unsafe.Slice(out, n)
-	for i, id := range unsafe.Slice(ids, n) {
-		row := unsafe.Slice((*byte)(unsafe.Add(unsafe.Pointer(codes), int(id)*stride)), stride)
-		d := bias - 2*dotCode(qs, row)
-		if w != nil {
-			d += *(*int32)(unsafe.Add(unsafe.Pointer(w), int(id)*4))
+func rawGeneric(o op, e Elem) kernelFunc {
+	return func(a *args) {
+		q, out := unsafe.Slice((*float32)(a.q), a.dim), unsafe.Slice((*float32)(a.out), a.n)
+		for i := range out {
+			var sum, norm float32
+			row := a.bytes(i, e.RowBytes(a.dim))
+			for j, x := range q {
+				c := component(e, row, j)
+				switch o {
+				case opL2:
+					sum += (x - c) * (x - c)
+				case opIPNorm:
+					norm += c * c
+					fallthrough
+				case opIP:
+					sum += x * c
+				}
+			}
+			out[i] = sum
+			if o == opIPNorm {
+				unsafe.Slice((*float32)(a.out2), a.n)[i] = norm
+			}
 		}
-		outs[i] = d
 	}
 }
 
-func dotCode(q []int8, row []byte) int32 {
-	row = row[:len(q)]
-	var s0, s1 int32
-	for i := 0; i+2 <= len(q); i += 2 {
-		s0 += int32(q[i]) * int32(row[i])
-		s1 += int32(q[i+1]) * int32(row[i+1])
+func decodeGeneric(e Elem) kernelFunc {
+	return func(a *args) {
+		row := unsafe.Slice((*byte)(a.base), e.RowBytes(a.dim))
+		for i := range unsafe.Slice((*float32)(a.out), a.dim) {
+			unsafe.Slice((*float32)(a.out), a.dim)[i] = component(e, row, i)
+		}
 	}
-	return s0 + s1
+}
+
+func i8Generic(o int) kernelFunc {
+	return func(a *args) {
+		q, out := unsafe.Slice((*int8)(a.q), a.dim), unsafe.Slice((*int32)(a.out), a.n)
+		for i := range out {
+			var l2, ip, norm int32
+			for j, c := range a.bytes(i, a.dim) {
+				x, y := int32(q[j]), int32(int8(c))
+				l2 += (x - y) * (x - y)
+				ip += x * y
+				norm += y * y
+			}
+			out[i] = ip
+			switch o {
+			case i8L2:
+				out[i] = l2
+			case i8IPNorm:
+				unsafe.Slice((*int32)(a.out2), a.n)[i] = norm
+			}
+		}
+	}
+}
+
+func tileGeneric(a *args) {
+	size := a.dim * 4
+	for i := range a.m {
+		q := Floats(unsafe.Slice((*byte)(unsafe.Add(a.q, i*size)), size))
+		out := unsafe.Slice((*float32)(unsafe.Add(a.out, i*a.step*4)), a.n)
+		for j := range out {
+			out[j] = ipGeneric(q, Floats(a.bytes(j, size)))
+		}
+	}
 }

@@ -10,30 +10,28 @@ import (
 // EnvTier is the environment variable that forces a tier by name in Default.
 const EnvTier = "GYR_VECTOR_TIER"
 
-type tier uint8
-
-const (
-	tierGeneric tier = iota
-	tierAVX2
-	tierAVX512
-)
-
-func (t tier) String() string {
-	return [...]string{"generic", "avx2", "avx512"}[t]
-}
-
 // Set is one tier's kernels. The zero value is the generic tier.
 type Set struct {
-	tier tier
+	t *table
 }
 
-// Name returns the tier's name: generic, avx2 or avx512.
-func (s Set) Name() string { return s.tier.String() }
+func (s Set) table() *table {
+	if s.t == nil {
+		return generic()
+	}
+	return s.t
+}
+
+// Name returns the tier's name, for example generic or avx2.
+func (s Set) Name() string { return s.table().name }
+
+// tables holds the tiers that this machine can run, slowest first.
+var tables = sync.OnceValue(func() []*table { return append([]*table{generic()}, fast()...) })
 
 // Tiers returns the sets that this machine can run, slowest first.
 func Tiers() []Set {
 	sets := []Set{}
-	for _, t := range supported() {
+	for _, t := range tables() {
 		sets = append(sets, Set{t})
 	}
 	return sets
