@@ -3,6 +3,7 @@ package segment
 import (
 	"context"
 	"encoding/binary"
+	"slices"
 	"unsafe"
 
 	"github.com/klauspost/compress/zstd"
@@ -118,15 +119,16 @@ func ascending(v []uint64) bool {
 
 func (t *text) bytes() int64 { return int64(8*len(t.offsets) + 8*len(t.index) + len(t.blocks)) }
 
-// block appends the raw text of a block.
+// block appends the raw text of a block. The decoder's bound on memory counts what lies in its destination before, so
+// it gets the free part only.
 func (t *text) block(dst []byte, b int) ([]byte, error) {
-	at := len(dst)
 	want := min(textBlock, int(t.offsets[len(t.offsets)-1])-b*textBlock)
-	dst, err := t.zstd.DecodeAll(t.blocks[t.index[b]:t.index[b+1]], dst)
-	if err != nil || len(dst)-at != want {
-		return nil, corrupt(t.name, "field %d, block %d: %v, %d bytes instead of %d", t.meta.Field, b, err, len(dst)-at, want)
+	dst = slices.Grow(dst, want)
+	got, err := t.zstd.DecodeAll(t.blocks[t.index[b]:t.index[b+1]], dst[len(dst):])
+	if err != nil || len(got) != want {
+		return nil, corrupt(t.name, "field %d, block %d: %v, %d bytes instead of %d", t.meta.Field, b, err, len(got), want)
 	}
-	return dst, nil
+	return append(dst, got...), nil // in place, unless the decoder took memory of its own
 }
 
 // fill decodes every row into c. Values share one allocation.
