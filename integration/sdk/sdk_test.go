@@ -71,12 +71,25 @@ func TestStandalone(t *testing.T) {
 	}
 }
 
-// TestCluster leaves out one version of pymilvus unless GYR_LONG is set: both say the same on the wire nearly everywhere.
+// TestCluster runs on the queue that GYR_TEST_QUEUES names, on woodpecker when it names none, and with GYR_LONG on both. It
+// leaves out one version of pymilvus unless GYR_LONG is set: both say the same on the wire nearly everywhere.
 func TestCluster(t *testing.T) {
 	if testing.Short() {
 		t.Skip("the SDK programs are left out by -short")
 	}
-	cl := harness.StartCluster(t, harness.ClusterSpec{})
+	queues := []string{"woodpecker"}
+	if q := os.Getenv("GYR_TEST_QUEUES"); q != "" {
+		queues = strings.Split(q, ",")
+	} else if os.Getenv("GYR_LONG") != "" {
+		queues = append(queues, "kafka")
+	}
+	for _, queue := range queues {
+		t.Run(queue, func(t *testing.T) { onCluster(t, harness.ClusterSpec{MQ: queue}) })
+	}
+}
+
+func onCluster(t *testing.T, spec harness.ClusterSpec) {
+	cl := harness.StartCluster(t, spec)
 	for _, p := range programs(t) {
 		if p.name == "pymilvus 2.6" && os.Getenv("GYR_LONG") == "" {
 			continue
