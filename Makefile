@@ -16,6 +16,7 @@ help: ## this list
 build: ## build every binary into bin/ (static, no cgo)
 	@mkdir -p bin
 	@for r in $(ROLES); do go build -trimpath -ldflags='-s -w' -o bin/gyr-$$r ./services/$$r/cmd/gyr-$$r || exit 1; done
+	@go build -trimpath -ldflags='-s -w' -o bin/vectorbench ./integration/vectorbench/cmd/vectorbench
 
 .PHONY: run
 run: ## one process with all roles, data in ./data, ports 19530 and 9091

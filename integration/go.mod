@@ -4,6 +4,7 @@ go 1.26.0
 
 require (
 	github.com/anishathalye/porcupine v1.3.1
+	github.com/gyr-db/gyr/pkg v0.0.0
 	github.com/klauspost/compress v1.18.0
 	github.com/milvus-io/milvus-proto/go-api/v3 v3.0.0-20260526093827-489331a5a41f
 	golang.org/x/sys v0.49.0 // indirect
@@ -17,6 +18,8 @@ require (
 )
 
 require google.golang.org/protobuf v1.36.12
+
+require github.com/gyr-db/gyr/pkg/vector v0.0.0
 
 replace (
 	github.com/gyr-db/gyr/pkg => ../pkg

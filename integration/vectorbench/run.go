@@ -1,0 +1,143 @@
+package vectorbench
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"runtime"
+	"strings"
+	"time"
+
+	"github.com/gyr-db/gyr/pkg/vector/kernel"
+)
+
+// warmQueries is how many queries each lap answers before the clock starts, to have the index in the caches again after the
+// other engines' turns.
+const warmQueries = 100
+
+// engine is one competitor.
+type engine interface {
+	name() string
+	// open builds or loads the index.
+	open(ctx context.Context, tmp string) (Build, error)
+	// lap answers all queries passes times with one effort.
+	lap(ctx context.Context, effort, passes int, ids bool) (lap, error)
+	close() error
+}
+
+// lap is what one engine did in one turn.
+type lap struct {
+	time   spent
+	ids    []int32       // k rows per query, -1 for none, when asked for
+	allocs float64       // heap allocations per query; negative: unknown
+	pause  time.Duration // longest stop of the world by the garbage collector
+}
+
+// Build is what building an index cost.
+type Build struct {
+	Engine    string
+	Version   string
+	CPU, Wall time.Duration
+	Bytes     int64 // memory that the index holds; Gyr's does not count the raw rows, the peers' files hold them
+	FileBytes int64
+	Cached    bool // built in an earlier run
+}
+
+// Run measures what cfg says. Peers that are not available are in the report with the reason; anything else that fails is an error.
+func Run(ctx context.Context, cfg Config) (report *Report, err error) {
+	if err := cfg.Validate(); err != nil {
+		return nil, err
+	}
+	k, err := kindOf(cfg.Index)
+	if err != nil {
+		return nil, err
+	}
+	set, err := Load(cfg)
+	if err != nil {
+		return nil, err
+	}
+	if cfg.K > set.Rows() {
+		return nil, fmt.Errorf("k is %d, but there are only %d rows", cfg.K, set.Rows())
+	}
+	spec, err := k.spec(cfg, set)
+	if err != nil {
+		return nil, err
+	}
+	f, err := newFilter(cfg, set)
+	if err != nil {
+		return nil, err
+	}
+	j, err := newJudge(ctx, cfg, set, f)
+	if err != nil {
+		return nil, err
+	}
+	tmp, err := os.MkdirTemp(cfg.Cache, "run-*")
+	if err != nil {
+		return nil, fmt.Errorf("making a temporary folder: %w", err)
+	}
+	defer func() { err = errors.Join(err, os.RemoveAll(tmp)) }()
+	report = newReport(cfg, k, set, spec.Params)
+	report.Filter = f
+	sh := &shared{cfg: cfg, spec: spec, set: set, filter: f, tmp: tmp, env: environment{filepath.Join(cfg.Cache, "venv"), cfg.logf}}
+	engines, err := openAll(ctx, &gyr{cfg: cfg, kind: k, spec: spec, set: set, filter: f}, sh, report)
+	defer func() {
+		for _, e := range engines {
+			err = errors.Join(err, e.close())
+		}
+	}()
+	if err != nil {
+		return nil, err
+	}
+	s := sweep{cfg: cfg, kind: k, judge: j, report: report}
+	return report, s.run(ctx, engines)
+}
+
+// openAll opens the engines one after the other; Gyr's must open.
+func openAll(ctx context.Context, own *gyr, sh *shared, report *Report) ([]engine, error) {
+	cfg := own.cfg
+	cfg.logf("gyr: building %s %v over %d rows x %d by %s with %d threads", own.spec.Type, own.spec.Params, own.set.Rows(), own.set.Dim, own.set.Metric, cfg.BuildThreads)
+	engines := []engine{own}
+	b, err := own.open(ctx, sh.tmp)
+	if err != nil {
+		return engines, err
+	}
+	report.addBuild(own, b)
+	for _, label := range cfg.Peers {
+		p := &peer{shared: sh, label: label}
+		b, err := p.open(ctx, sh.tmp)
+		if err != nil {
+			if cerr := p.close(); cerr != nil {
+				err = errors.Join(err, cerr)
+			}
+			if ctx.Err() != nil {
+				return engines, err
+			}
+			report.miss(cfg, label, err)
+			continue
+		}
+		engines = append(engines, p)
+		report.addBuild(p, b)
+	}
+	return engines, nil
+}
+
+// machine describes where this runs.
+func machine() string {
+	set, err := kernel.Default()
+	tier := set.Name()
+	if err != nil {
+		tier = err.Error()
+	}
+	model := ""
+	if raw, err := os.ReadFile("/proc/cpuinfo"); err == nil {
+		for line := range strings.Lines(string(raw)) {
+			if name, value, ok := strings.Cut(line, ":"); ok && strings.TrimSpace(name) == "model name" {
+				model = strings.TrimSpace(value) + ", "
+				break
+			}
+		}
+	}
+	return fmt.Sprintf("%s%d CPUs, %s/%s, kernels %s", model, runtime.NumCPU(), runtime.GOOS, runtime.GOARCH, tier)
+}
