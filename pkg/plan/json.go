@@ -306,3 +306,17 @@ func (s *search) addArrays(e gjson.Result) {
 		}
 	}
 }
+
+// JSONValue returns the constant that a document's value is to a filter; it is not ok for null, arrays and objects. A
+// string shares the document's memory.
+func JSONValue(r gjson.Result) (v Value, ok bool) {
+	v.set(&r)
+	return v, v.Kind >= KindBool && v.Kind <= KindString
+}
+
+// PathStep reports whether a path's step names an object's key whatever the document is: a decimal number may be an
+// array's index as well.
+func PathStep(step string) bool {
+	_, err := arrayIndex(step)
+	return err != nil
+}

@@ -13,7 +13,7 @@ import (
 
 // decodeColumn reads a whole column that is no vector.
 func (f *columnsFile) decodeColumn(ctx context.Context, m *columnMeta, z *zstd.Decoder) (*schema.Column, error) {
-	c := &schema.Column{Field: m.Field, Type: m.Type, Elem: m.Elem, Dim: m.Dim, N: f.rows}
+	c := &schema.Column{Field: m.Field, Type: m.Type, Elem: m.Elem, Dim: m.Dim, N: m.rows(f)}
 	var err error
 	if c.Valid, err = f.validity(ctx, m); err != nil {
 		return nil, err
@@ -25,12 +25,13 @@ func (f *columnsFile) decodeColumn(ctx context.Context, m *columnMeta, z *zstd.D
 		}
 		return c, t.fill(c)
 	}
-	size := f.rows * intWidth(m.Type)
+	n := m.rows(f)
+	size := n * intWidth(m.Type)
 	switch m.Type {
 	case schema.Bool:
-		size = (f.rows + 7) / 8
+		size = (n + 7) / 8
 	case schema.Float:
-		size = f.rows * 4
+		size = n * 4
 	}
 	raw, err := f.exact(ctx, secValues, m.Field, size)
 	if err != nil {
@@ -38,7 +39,7 @@ func (f *columnsFile) decodeColumn(ctx context.Context, m *columnMeta, z *zstd.D
 	}
 	switch m.Type {
 	case schema.Bool:
-		c.Bools = unpackBits(raw, f.rows)
+		c.Bools = unpackBits(raw, n)
 	case schema.Int8:
 		c.Ints = widen[int8](raw)
 	case schema.Int16:
@@ -61,11 +62,12 @@ func (f *columnsFile) validity(ctx context.Context, m *columnMeta) ([]bool, erro
 	if m.Nulls == 0 {
 		return nil, nil
 	}
-	raw, err := f.exact(ctx, secValidity, m.Field, (f.rows+7)/8)
+	n := m.rows(f)
+	raw, err := f.exact(ctx, secValidity, m.Field, (n+7)/8)
 	if err != nil {
 		return nil, err
 	}
-	return unpackBits(raw, f.rows), nil
+	return unpackBits(raw, n), nil
 }
 
 // text is a column of values of any length, kept compressed. Values of single rows are read block by block.
@@ -85,12 +87,13 @@ func (f *columnsFile) openText(ctx context.Context, m *columnMeta, z *zstd.Decod
 	if t.valid, err = f.validity(ctx, m); err != nil {
 		return nil, err
 	}
-	raw, err := f.exact(ctx, secOffsets, m.Field, 8*(f.rows+1))
+	n := m.rows(f)
+	raw, err := f.exact(ctx, secOffsets, m.Field, 8*(n+1))
 	if err != nil {
 		return nil, err
 	}
 	t.offsets = wordsOf[uint64](raw)
-	total := t.offsets[f.rows]
+	total := t.offsets[n]
 	if total > 1<<40 {
 		return nil, corrupt(f.name, "field %d: text of %d bytes", m.Field, total)
 	}
@@ -129,6 +132,30 @@ func (t *text) block(dst []byte, b int) ([]byte, error) {
 		return nil, corrupt(t.name, "field %d, block %d: %v, %d bytes instead of %d", t.meta.Field, b, err, len(got), want)
 	}
 	return append(dst, got...), nil // in place, unless the decoder took memory of its own
+}
+
+// each calls fn with the bytes of every row that has a value, in order. They are valid during the call.
+func (t *text) each(rows int, fn func(row int, v []byte)) error {
+	var have []byte // raw text from byte `from` on
+	from, next := uint64(0), 0
+	for i := range rows {
+		if t.valid != nil && !t.valid[i] {
+			continue
+		}
+		lo, hi := t.offsets[i], t.offsets[i+1]
+		for from+uint64(len(have)) < hi {
+			if drop := min(max(lo, from)-from, uint64(len(have))); drop > 0 {
+				have, from = append(have[:0], have[drop:]...), from+drop
+			}
+			var err error
+			if have, err = t.block(have, next); err != nil {
+				return err
+			}
+			next++
+		}
+		fn(i, have[lo-from:hi-from])
+	}
+	return nil
 }
 
 // fill decodes every row into c. Values share one allocation.

@@ -17,6 +17,7 @@ const textBlock = 16 << 10
 type fileMeta struct {
 	Schema  schema.Schema `json:"schema"`
 	Columns []columnMeta  `json:"columns"`
+	Paths   []pathMeta    `json:"paths,omitempty"`
 }
 
 // columnMeta describes a column of the file. Min and Max bound the values that are there: integers as 8 bytes two's
@@ -30,6 +31,15 @@ type columnMeta struct {
 	Nulls int         `json:"nulls,omitempty"`
 	Min   []byte      `json:"min,omitempty"`
 	Max   []byte      `json:"max,omitempty"`
+	Rows  int         `json:"rows,omitempty"` // 0: as many as the file
+}
+
+// rows is the number of values of the column.
+func (m *columnMeta) rows(f *columnsFile) int {
+	if m.Rows > 0 {
+		return m.Rows
+	}
+	return f.rows
 }
 
 const boundLen = 128
@@ -150,13 +160,23 @@ func (t *textEncoder) finish(out *container, field int64) error {
 	if len(t.raw) > 0 {
 		t.cut(len(t.raw))
 	}
-	if err := out.add(secOffsets, field, bytesOf(append(t.offsets, t.total))); err != nil {
+	t.offsets, t.index = append(t.offsets, t.total), append(t.index, uint64(len(t.blocks)))
+	if err := out.add(secOffsets, field, bytesOf(t.offsets)); err != nil {
 		return err
 	}
-	if err := out.add(secBlockIndex, field, bytesOf(append(t.index, uint64(len(t.blocks))))); err != nil {
+	if err := out.add(secBlockIndex, field, bytesOf(t.index)); err != nil {
 		return err
 	}
 	return out.add(secBlocks, field, t.blocks)
+}
+
+// written returns the finished text for reading.
+func (e *columnEncoder) written(rows int, z *zstd.Decoder) *text {
+	t := &text{name: ColumnsName, meta: &e.meta, zstd: z, offsets: e.text.offsets, index: e.text.index, blocks: e.text.blocks}
+	if e.meta.Nulls > 0 {
+		t.valid = unpackBits(e.valid.bytes, rows)
+	}
+	return t
 }
 
 // encodeElements appends an array's elements: fixed width values, a byte per boolean, or length-prefixed strings.

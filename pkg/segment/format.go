@@ -22,7 +22,7 @@ import (
 const (
 	columnsMagic = "GYRCOLS\n"
 	formatMajor  = 1
-	formatMinor  = 0
+	formatMinor  = 1 // 1: paths of documents, scalar indexes, a sample; all optional
 	pageSize     = 4096
 	crcBlock     = 64 << 10
 	maxDirectory = 256 << 20
@@ -42,6 +42,7 @@ const (
 	secBlocks     sectionKind = 8  // zstd blocks, each 16 KiB of raw text
 	secBlockIndex sectionKind = 9  // blocks+1 x u64: where each block begins in secBlocks
 	secVectors    sectionKind = 10 // vectorPage records: where the raw vectors lie in rows.parquet
+	secPath       sectionKind = 11 // of a path: rows with a value (a bit each; absent: all), which are integers (a bit per value), rest (u32 each)
 )
 
 type sectionID struct {

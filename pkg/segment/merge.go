@@ -43,7 +43,7 @@ func Merge(ctx context.Context, store objstore.Store, cfg MergeConfig) (Info, ma
 	if len(m.order) == 0 {
 		return Info{}, mapping, nil
 	}
-	info, err := writeFiles(ctx, store, cfg.Dir, cfg.Schema, m, rowGroupRows(cfg.Schema))
+	info, err := writeFiles(ctx, store, cfg.Dir, cfg.Schema, m, layoutOf(cfg.Schema))
 	if err != nil {
 		return Info{}, nil, err
 	}

@@ -52,7 +52,7 @@ func (s *Sealed) openMeta(ctx context.Context) error {
 		}
 		s.columns[m.Field] = &lazyColumn{seg: s, meta: m}
 	}
-	return nil
+	return s.openPaths(meta.Paths)
 }
 
 // openRows reads what every read and delete needs: keys, timestamps, known deaths.

@@ -30,7 +30,7 @@ func TestManyPages(t *testing.T) {
 		t.Fatal(err)
 	}
 	store := mem.New()
-	if _, err := writeFiles(context.Background(), store, "seg", s, src, 1100); err != nil {
+	if _, err := writeFiles(context.Background(), store, "seg", s, src, layout{step: 1100, least: shredRows}); err != nil {
 		t.Fatal(err)
 	}
 	for _, bucket := range []bool{false, true} {

@@ -31,8 +31,13 @@ func Write(ctx context.Context, store objstore.Store, dir string, s *schema.Sche
 	if err != nil {
 		return Info{}, fmt.Errorf("write segment %s: %w", dir, err)
 	}
-	return writeFiles(ctx, store, dir, s, src, rowGroupRows(s))
+	return writeFiles(ctx, store, dir, s, src, layoutOf(s))
 }
+
+// layout says how a file is laid out: rows per row group, and from how many rows on it gets what makes filters cheaper.
+type layout struct{ step, least int }
+
+func layoutOf(s *schema.Schema) layout { return layout{step: rowGroupRows(s), least: shredRows} }
 
 // sortedRows is a batch with the order in which its rows go to a file.
 type sortedRows struct {
@@ -96,24 +101,25 @@ func (r *sortedRows) column(f *schema.Field, lo, hi int) (*schema.Column, error)
 
 // fileWriter writes the two files of a segment.
 type fileWriter struct {
+	layout
 	schema  *schema.Schema
 	src     rowSource
 	rows    int
-	step    int // rows per row group
 	dead    bool
 	parquet *spool
 	columns *spool
 	zstd    *zstd.Encoder
 	enc     []*columnEncoder // per field
+	extra   int64            // columns that are no field's
 	keys    schema.Keys      // of all rows
 }
 
-func writeFiles(ctx context.Context, store objstore.Store, dir string, s *schema.Schema, src rowSource, step int) (Info, error) {
+func writeFiles(ctx context.Context, store objstore.Store, dir string, s *schema.Schema, src rowSource, l layout) (Info, error) {
 	z, err := zstd.NewWriter(nil, zstd.WithEncoderConcurrency(1), zstd.WithEncoderLevel(zstd.SpeedDefault))
 	if err != nil {
 		return Info{}, err
 	}
-	w := &fileWriter{schema: s, src: src, rows: len(src.timestamps()), step: step, parquet: &spool{}, columns: &spool{}, zstd: z}
+	w := &fileWriter{schema: s, src: src, rows: len(src.timestamps()), layout: l, parquet: &spool{}, columns: &spool{}, zstd: z}
 	defer w.parquet.close()
 	defer w.columns.close()
 	w.dead = slices.ContainsFunc(src.dead(), func(ts uint64) bool { return ts != 0 })
@@ -219,6 +225,9 @@ func (w *fileWriter) writeColumns(info Info) error {
 		}
 		meta.Columns = append(meta.Columns, e.meta)
 	}
+	if err := w.accelerate(out, &meta); err != nil {
+		return err
+	}
 	js, err := meta.encode()
 	if err != nil {
 		return err
@@ -246,6 +255,35 @@ func (w *fileWriter) writeColumns(info Info) error {
 	}
 	_, err = io.Copy(w.columns, io.NewSectionReader(body, 0, body.size))
 	return err
+}
+
+// accelerate writes what makes filters cheaper and is not needed to answer them.
+func (w *fileWriter) accelerate(out *container, meta *fileMeta) error {
+	if w.rows < w.least {
+		return nil
+	}
+	z, err := newTextDecoder()
+	if err != nil {
+		return err
+	}
+	defer z.Close()
+	for _, e := range w.enc {
+		if e.meta.Type != schema.JSON {
+			continue
+		}
+		paths, err := shred(out, e.written(w.rows, z), w.rows, w.zstd, w.nextID)
+		if err != nil {
+			return err
+		}
+		meta.Paths = append(meta.Paths, paths...)
+	}
+	return nil
+}
+
+// nextID numbers columns that are no field's: fields have no negative numbers.
+func (w *fileWriter) nextID() int64 {
+	w.extra--
+	return w.extra
 }
 
 func (w *fileWriter) vectorSection(out *container, column int, e *columnEncoder) error {
