@@ -173,11 +173,9 @@ func fillDatabase(ctx context.Context, method string, req proto.Message) {
 
 // headerDatabase returns the database that the request's metadata names.
 func headerDatabase(ctx context.Context) string {
-	if md, ok := metadata.FromIncomingContext(ctx); ok {
-		for _, v := range md.Get("dbname") {
-			if v != "" {
-				return v
-			}
+	for _, v := range metadata.ValueFromIncomingContext(ctx, "dbname") {
+		if v != "" {
+			return v
 		}
 	}
 	return defaultDB

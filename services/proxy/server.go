@@ -2,10 +2,10 @@ package proxy
 
 import (
 	"context"
+	"runtime"
 	"time"
 
 	"github.com/milvus-io/milvus-proto/go-api/v3/milvuspb"
-	"go.opentelemetry.io/contrib/instrumentation/google.golang.org/grpc/otelgrpc"
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/encoding"
@@ -21,13 +21,15 @@ import (
 // newGRPCServer returns the public gRPC server.
 func (p *Proxy) newGRPCServer() *grpc.Server {
 	s := grpc.NewServer(
-		grpc.StatsHandler(otelgrpc.NewServerHandler()), // a client's traceparent goes on to the nodes
 		grpc.ForceServerCodecV2(codec{encoding.GetCodecV2(grpcproto.Name)}),
 		// SDKs ping every 5 to 10 s without active calls; a stricter policy ends their connections.
 		grpc.KeepaliveEnforcementPolicy(keepalive.EnforcementPolicy{MinTime: time.Second, PermitWithoutStream: true}),
 		grpc.KeepaliveParams(keepalive.ServerParameters{Time: 30 * time.Second, Timeout: 10 * time.Second}),
 		grpc.MaxRecvMsgSize(p.cfg.MaxRecvBytes), grpc.MaxSendMsgSize(p.cfg.MaxSendBytes),
 		grpc.MaxConcurrentStreams(uint32(p.cfg.MaxRequests)),
+		// Calls run on goroutines that live on: a fresh one grows its stack anew in each search. More calls than these get
+		// goroutines of their own.
+		grpc.NumStreamWorkers(uint32(8*runtime.GOMAXPROCS(0))),
 	)
 	s.RegisterService(p.streamed(&milvuspb.MilvusService_ServiceDesc), p)
 	healthpb.RegisterHealthServer(s, p.health)
@@ -51,6 +53,8 @@ func (p *Proxy) streamed(unary *grpc.ServiceDesc) *grpc.ServiceDesc {
 func (p *Proxy) serveCall(m grpc.MethodDesc, stream grpc.ServerStream) error {
 	ctx, cancel := p.withDeadline(stream.Context())
 	defer cancel()
+	ctx, ended := traced(ctx, m.MethodName)
+	defer ended()
 	c := &call{p: p, method: m.MethodName, begun: time.Now()}
 	ticket, refused := p.gate.enter(ctx)
 	if refused == nil {

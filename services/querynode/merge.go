@@ -32,13 +32,19 @@ func (sc *scope) mergeHits(spec segment.SearchSpec, hits []index.Hits) *pb.SubRe
 
 func mergeQuery(hits []index.Hits, q int, asc bool) []hit {
 	var merged []hit
+	from := 0 // parts with hits
 	for p, h := range hits {
-		if q >= len(h.IDs) {
+		if q >= len(h.IDs) || len(h.IDs[q]) == 0 {
 			continue
 		}
+		from++
+		merged = slices.Grow(merged, len(h.IDs[q]))
 		for i, row := range h.IDs[q] {
 			merged = append(merged, hit{p, row, h.Scores[q][i]})
 		}
+	}
+	if from < 2 {
+		return merged // each part's hits are sorted already
 	}
 	slices.SortStableFunc(merged, func(a, b hit) int {
 		if asc {
@@ -83,10 +89,9 @@ type version struct {
 // newestVersions looks up key and timestamp of each hit and marks all but the newest of each key.
 func (sc *scope) newestVersions(hits []hit) []version {
 	out := make([]version, len(hits))
-	ints, strs := map[int64]int{}, map[string]int{}
+	rows, at := make([]uint32, 0, len(hits)), make([]int, 0, len(hits))
 	for p := range sc.parts {
-		var rows []uint32
-		var at []int
+		rows, at = rows[:0], at[:0]
 		for i, h := range hits {
 			if h.part == p {
 				rows, at = append(rows, h.row), append(at, i)
@@ -105,29 +110,28 @@ func (sc *scope) newestVersions(hits []hit) []version {
 			}
 		}
 	}
-	for i := range out {
-		var prev int
-		var seen bool
-		if k := out[i].key; len(k.Strings) > 0 {
-			prev, seen = strs[k.Strings[0]]
-			strs[k.Strings[0]] = i
-		} else {
-			prev, seen = ints[k.Ints[0]]
-			ints[k.Ints[0]] = i
-		}
-		if !seen {
-			continue
-		}
-		if out[prev].ts >= out[i].ts { // the earlier hit stays the one to compare with
-			out[i].older = true
-			if k := out[i].key; len(k.Strings) > 0 {
-				strs[k.Strings[0]] = prev
-			} else {
-				ints[k.Ints[0]] = prev
-			}
-		} else {
-			out[prev].older = true
-		}
+	if len(out) > 0 && len(out[0].key.Strings) > 0 {
+		markOlder(out, func(v *version) string { return v.key.Strings[0] })
+	} else {
+		markOlder(out, func(v *version) int64 { return v.key.Ints[0] })
 	}
 	return out
+}
+
+// markOlder marks all but the newest version of each key, the first of equally new ones.
+func markOlder[K comparable](out []version, key func(*version) K) {
+	newest := make(map[K]int, len(out))
+	for i := range out {
+		k := key(&out[i])
+		prev, seen := newest[k]
+		switch {
+		case !seen:
+			newest[k] = i
+		case out[prev].ts >= out[i].ts:
+			out[i].older = true
+		default:
+			out[prev].older = true
+			newest[k] = i
+		}
+	}
 }
