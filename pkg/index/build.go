@@ -30,8 +30,8 @@ func (b Builder) Build(ctx context.Context, spec Spec, rows Rows, progress Progr
 	if err != nil {
 		return nil, err
 	}
-	if rows.Dim() != p.dim {
-		return nil, fmt.Errorf("building an index of dimension %d over rows of dimension %d", p.dim, rows.Dim())
+	if rows.Dim() != p.dim || rows.Elem() != p.elem {
+		return nil, fmt.Errorf("building an index of dimension %d and %s over rows of dimension %d and %s", p.dim, p.elem, rows.Dim(), rows.Elem())
 	}
 	set, err := kernel.Default()
 	if err != nil {
@@ -68,6 +68,9 @@ func Open(spec Spec, r io.ReaderAt, size int64, raw Rows) (Index, error) {
 	set, err := kernel.Default()
 	if err != nil {
 		return nil, err
+	}
+	if raw.Elem() != p.elem {
+		return nil, fmt.Errorf("opening an index of %s over rows of %s", p.elem, raw.Elem())
 	}
 	switch p.kind {
 	case TypeFlat:

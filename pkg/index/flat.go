@@ -13,7 +13,7 @@ import (
 // Flat returns an index that looks at every raw vector: for segments without an index file, and for type FLAT. Whatever
 // type the specification names, only its metric counts.
 func Flat(spec Spec, raw Rows) (Index, error) {
-	metric, err := parseMetric(spec.Metric)
+	metric, err := parseMetric(spec.Metric, raw.Elem())
 	if err != nil {
 		return nil, err
 	}

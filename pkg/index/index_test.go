@@ -59,12 +59,28 @@ func TestCheckSpec(t *testing.T) {
 		"nlist":       {ivf("IVF_FLAT", "nlist", "65537"), errs.InvalidParameter, "param 'nlist' (65537) should be in range [1, 65536]"},
 		"nlist text":  {ivf("IVF_FLAT", "nlist", "few"), errs.InvalidParameter, "param 'nlist' (few) should be integer"},
 		"dim":         {Spec{Type: "HNSW", Metric: "L2"}, errs.InvalidParameter, "invalid dimension: 0"},
+		"half":        {of(kernel.F16, "IVF_SQ8", "IP"), errs.OK, ""},
+		"brain":       {of(kernel.BF16, "HNSW", "COSINE"), errs.OK, ""},
+		"bytes":       {of(kernel.I8, "HNSW", "L2"), errs.OK, ""},
+		"bytes flat":  {of(kernel.I8, "flat", ""), errs.OK, ""},
+		"bytes lists": {of(kernel.I8, "IVF_FLAT", "L2"), errs.InvalidParameter, "data type Int8Vector can't build with this index IVF_FLAT"},
+		"bytes codes": {of(kernel.I8, "DISKANN", "L2"), errs.InvalidParameter, "data type Int8Vector can't build with this index DISKANN"},
+		"bytes nope":  {of(kernel.I8, "TREE", "L2"), errs.InvalidParameter, "invalid index type: TREE"},
+		"bytes bits":  {of(kernel.I8, "HNSW", "HAMMING"), errs.InvalidParameter, "int vector index does not support metric type: HAMMING"},
+		"bits":        {of(kernel.Bit, "HNSW", "HAMMING"), errs.InvalidParameter, "data type BinaryVector can't build with this index HNSW"},
+		"bits metric": {of(kernel.Bit, "BIN_FLAT", "L2"), errs.InvalidParameter, "binary vector index does not support metric type: L2"},
+		"float bits":  {Spec{Type: "BIN_FLAT", Metric: "L2", Dim: 8}, errs.InvalidParameter, "data type FloatVector can't build with this index BIN_FLAT"},
+		"sparse":      {Spec{Type: "SPARSE_WAND", Metric: "IP", Dim: 8}, errs.InvalidParameter, "data type FloatVector can't build with this index SPARSE_WAND"},
 	} {
 		err := CheckSpec(c.spec)
 		if errs.CodeOf(err) != c.code || (err != nil && !strings.Contains(err.Error(), c.text)) {
 			t.Errorf("%s: %v", name, err)
 		}
 	}
+}
+
+func of(e vector.Elem, kind, metric string) Spec {
+	return Spec{Type: kind, Metric: metric, Dim: 8, Elem: e}
 }
 
 func TestResolve(t *testing.T) {
@@ -86,6 +102,9 @@ func TestResolve(t *testing.T) {
 func TestUnbuilt(t *testing.T) {
 	kinds := append([]string{"IVF_PQ", "IVF_RABITQ", "SCANN", "DISKANN", "HNSW_SQ", "HNSW_PQ", "HNSW_PRQ"}, planned[:]...)
 	for _, kind := range kinds {
+		if !takes(kind, kernel.F32) {
+			continue
+		}
 		_, err := Resolve(Spec{Type: strings.ToLower(kind), Metric: "L2", Dim: 8, Params: map[string]string{"m": "4", "M": "24"}})
 		if !errs.Is(err, errs.Unimplemented) || !strings.Contains(err.Error(), strings.ToLower(kind)) ||
 			!strings.Contains(err.Error(), "use HNSW, IVF_FLAT, IVF_SQ8 or FLAT") {

@@ -31,7 +31,6 @@ const (
 )
 
 const (
-	defaultMetric = "COSINE"
 	defaultM      = 30
 	defaultEfC    = 360
 	autoM         = 18
@@ -60,6 +59,7 @@ var beside = [...]string{"index_type", "metric_type", "dim", "mmap.enabled", "wa
 type plain struct {
 	kind   string
 	metric vector.Metric
+	elem   vector.Elem
 	dim    int
 	m, efc int // of HNSW
 	nlist  int // of the IVF types
@@ -91,13 +91,16 @@ func Resolve(spec Spec) (Spec, error) {
 }
 
 func parse(spec Spec) (plain, error) {
-	p := plain{dim: spec.Dim}
+	p := plain{dim: spec.Dim, elem: spec.Elem}
 	var err error
-	if p.metric, err = parseMetric(spec.Metric); err != nil {
+	if p.metric, err = parseMetric(spec.Metric, p.elem); err != nil {
 		return p, err
 	}
-	if spec.Dim < 1 || spec.Dim > hnsw.MaxDim {
-		return p, errs.Invalid("invalid dimension: %d. should be in range 1 ~ %d", spec.Dim, hnsw.MaxDim)
+	if top := maxDim(p.elem); spec.Dim < 1 || spec.Dim > top {
+		return p, errs.Invalid("invalid dimension: %d. should be in range 1 ~ %d", spec.Dim, top)
+	}
+	if kind := strings.ToUpper(spec.Type); known(kind) && !takes(kind, p.elem) {
+		return p, errs.Invalid("data type %s can't build with this index %s", typeName(p.elem), kind)
 	}
 	switch kind := strings.ToUpper(spec.Type); {
 	case kind == TypeFlat:
@@ -116,8 +119,7 @@ func parse(spec Spec) (plain, error) {
 		}
 		p.kind, p.m, p.efc = TypeHNSW, autoM, autoEfC
 	case slices.Contains(planned[:], kind):
-		return p, errs.Input(errs.Unimplemented, "index type %s is not supported by this server; use %s, %s, %s or %s",
-			spec.Type, TypeHNSW, TypeIVFFlat, TypeIVFSQ8, TypeFlat)
+		return p, errs.Input(errs.Unimplemented, "index type %s is not supported by this server; use %s", spec.Type, instead(p.elem))
 	default:
 		return p, errs.Invalid("invalid index type: %s", spec.Type)
 	}
@@ -132,18 +134,6 @@ func (p *plain) graph(params map[string]string) (err error) {
 	}
 	p.efc, err = intParam(params, ParamEfConstruction, defaultEfC, 1, math.MaxInt32)
 	return err
-}
-
-func parseMetric(name string) (vector.Metric, error) {
-	switch strings.ToUpper(name) {
-	case "L2":
-		return vector.L2, nil
-	case "IP":
-		return vector.IP, nil
-	case defaultMetric, "":
-		return vector.Cosine, nil
-	}
-	return 0, errs.Invalid("float vector index does not support metric type: %s", name)
 }
 
 // intParam reads an integer parameter; 0 is returned for a missing one only when that is the default.

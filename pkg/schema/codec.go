@@ -68,6 +68,8 @@ func (c *Column) encode(dst []byte) []byte {
 		}
 	case c.Type == FloatVector:
 		dst = append(dst, rawBytes(c.Vectors)...)
+	case c.Type.IsPacked():
+		dst = append(dst, c.Packed...)
 	}
 	return dst
 }
@@ -201,6 +203,8 @@ func (d *decoder) column(rows, depth int) *Column {
 		}
 	case c.Type == FloatVector && c.Dim > 0:
 		c.Vectors = fixed[float32](d, rows*c.Dim)
+	case c.Type.IsPacked() && c.Dim > 0:
+		c.Packed = append([]byte(nil), d.take(rows*c.Type.RowBytes(c.Dim))...)
 	default:
 		d.fail(fmt.Sprintf("unsupported type %d", c.Type))
 	}

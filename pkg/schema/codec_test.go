@@ -1,6 +1,7 @@
 package schema
 
 import (
+	"bytes"
 	"reflect"
 	"testing"
 	"unsafe"
@@ -18,6 +19,10 @@ func sampleBatch() *Batch {
 		}},
 		{Field: 106, Type: Double, N: 3, Doubles: []float64{0.5, 1e300, -1}},
 		{Field: 107, Type: Float, N: 3, Floats: []float32{0.5, 1e30, -1}},
+		{Field: 108, Type: Float16Vector, Dim: 2, N: 3, Packed: []byte("aabbccddeeff")},
+		{Field: 109, Type: BFloat16Vector, Dim: 1, N: 3, Valid: []bool{true, false, true}, Packed: []byte{1, 2, 0, 0, 3, 4}},
+		{Field: 110, Type: Int8Vector, Dim: 3, N: 3, Packed: []byte("abcdefghi")},
+		{Field: 111, Type: BinaryVector, Dim: 16, N: 3, Packed: []byte("ababab")},
 	}}
 }
 
@@ -39,6 +44,44 @@ func TestBatchRoundTrip(t *testing.T) {
 	for i := range raw {
 		if _, err := DecodeBatch(raw[:i]); err == nil {
 			t.Fatalf("the first %d of %d bytes decode without an error", i, len(raw))
+		}
+	}
+}
+
+// TestRowsOfVectors: every way to take rows out of a column and to put them into one, for each type of vector.
+func TestRowsOfVectors(t *testing.T) {
+	for _, src := range sampleBatch().Columns {
+		if !src.Type.IsDense() {
+			continue
+		}
+		size := src.Type.RowBytes(src.Dim)
+		if got := src.VectorBytes(); len(got) != 3*size {
+			t.Fatalf("%s: %d bytes for 3 rows of %d", src.Type, len(got), size)
+		}
+		picked := src.Gather([]int{2, 0})
+		part := src.Slice(1, 3)
+		picked.AppendNull()
+		picked.AppendFrom(part, 0)
+		for _, c := range []*Column{picked, part} {
+			if err := c.Check(); err != nil {
+				t.Fatal(err)
+			}
+		}
+		for i, want := range []int{2, 0, -1, 1} {
+			row, zero := picked.VectorRow(i), make([]byte, size)
+			if want >= 0 && !bytes.Equal(row, src.VectorRow(want)) || want < 0 && !bytes.Equal(row, zero) {
+				t.Fatalf("%s: row %d is % x", src.Type, i, row)
+			}
+			if picked.IsNull(i) != (want < 0 || src.IsNull(want)) {
+				t.Fatalf("%s: row %d is null: %v", src.Type, i, picked.IsNull(i))
+			}
+		}
+		if !bytes.Equal(part.VectorRow(1), src.VectorRow(2)) {
+			t.Fatalf("%s: a slice shows another row", src.Type)
+		}
+		broken := *src
+		if broken.Vectors, broken.Packed = broken.Vectors[:len(broken.Vectors)/2], broken.Packed[:len(broken.Packed)/2]; broken.Check() == nil {
+			t.Fatalf("%s: half of the bytes pass", src.Type)
 		}
 	}
 }

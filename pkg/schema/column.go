@@ -3,7 +3,7 @@ package schema
 import "fmt"
 
 // Column holds one field's values for N rows. Exactly one of the value slices is used, by Type; it has N entries
-// (Vectors: N*Dim), with a zero value where Valid is false.
+// (Vectors: N*Dim; Packed: N*Type.RowBytes(Dim)), with a zero value where Valid is false.
 type Column struct {
 	Field int64  `json:"field"`
 	Type  Type   `json:"type"`
@@ -20,6 +20,7 @@ type Column struct {
 	Bytes   [][]byte  `json:"bytes,omitempty"`   // JSON, one document per row
 	Arrays  []Column  `json:"arrays,omitempty"`  // Array: per row a column of type Elem
 	Vectors []float32 `json:"vectors,omitempty"` // FloatVector, row-major
+	Packed  []byte    `json:"packed,omitempty"`  // the other vector types, rows as stored, see Type.RowBytes
 }
 
 // NewColumn returns an empty column for f.
@@ -32,6 +33,26 @@ func (c *Column) IsNull(i int) bool { return c.Valid != nil && !c.Valid[i] }
 
 // Vector returns row i of a FloatVector column without copying.
 func (c *Column) Vector(i int) []float32 { return c.Vectors[i*c.Dim : (i+1)*c.Dim : (i+1)*c.Dim] }
+
+// PackedRow returns row i of a column of a packed type without copying.
+func (c *Column) PackedRow(i int) []byte {
+	size := c.Type.RowBytes(c.Dim)
+	return c.Packed[i*size : (i+1)*size : (i+1)*size]
+}
+
+// VectorBytes returns all rows of a column of vectors as stored, one behind the other, without copying.
+func (c *Column) VectorBytes() []byte {
+	if c.Type == FloatVector {
+		return rawBytes(c.Vectors)
+	}
+	return c.Packed
+}
+
+// VectorRow returns row i of a column of vectors as stored, without copying.
+func (c *Column) VectorRow(i int) []byte {
+	size := c.Type.RowBytes(c.Dim)
+	return c.VectorBytes()[i*size : (i+1)*size : (i+1)*size]
+}
 
 // AppendFrom appends row i of src, a column of the same field.
 func (c *Column) AppendFrom(src *Column, i int) {
@@ -62,6 +83,8 @@ func (c *Column) AppendFrom(src *Column, i int) {
 		c.Arrays = append(c.Arrays, src.Arrays[i])
 	case c.Type == FloatVector:
 		c.Vectors = append(c.Vectors, src.Vector(i)...)
+	case c.Type.IsPacked():
+		c.Packed = append(c.Packed, src.PackedRow(i)...)
 	}
 	c.N++
 }
@@ -86,6 +109,8 @@ func (c *Column) AppendNull() {
 		zero.Arrays = []Column{{Type: c.Elem}}
 	case c.Type == FloatVector:
 		zero.Vectors = make([]float32, c.Dim)
+	case c.Type.IsPacked():
+		zero.Packed = make([]byte, c.Type.RowBytes(c.Dim))
 	}
 	c.AppendFrom(&zero, 0)
 }
@@ -113,6 +138,9 @@ func (c *Column) Slice(lo, hi int) *Column {
 		out.Arrays = c.Arrays[lo:hi:hi]
 	case c.Type == FloatVector:
 		out.Vectors = c.Vectors[lo*c.Dim : hi*c.Dim : hi*c.Dim]
+	case c.Type.IsPacked():
+		size := c.Type.RowBytes(c.Dim)
+		out.Packed = c.Packed[lo*size : hi*size : hi*size]
 	}
 	return out
 }
@@ -149,6 +177,12 @@ func (c *Column) Check() error {
 			return fmt.Errorf("field %d: %d floats are no vectors of dimension %d", c.Field, len(c.Vectors), c.Dim)
 		}
 		n = len(c.Vectors) / c.Dim
+	case c.Type.IsPacked():
+		size := c.Type.RowBytes(c.Dim)
+		if size <= 0 || len(c.Packed)%size != 0 {
+			return fmt.Errorf("field %d: %d bytes are no vectors of type %s and dimension %d", c.Field, len(c.Packed), c.Type, c.Dim)
+		}
+		n = len(c.Packed) / size
 	default:
 		return fmt.Errorf("field %d: unsupported type %d", c.Field, c.Type)
 	}

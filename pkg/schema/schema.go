@@ -23,6 +23,10 @@ const (
 	Timestamptz  Type = 26 // as a Form only
 	BinaryVector Type = 100
 	FloatVector  Type = 101
+
+	Float16Vector  Type = 102
+	BFloat16Vector Type = 103
+	Int8Vector     Type = 105
 )
 
 // IsInt reports whether t is one of the integer types (held in Column.Ints).
@@ -31,10 +35,35 @@ func (t Type) IsInt() bool { return t >= Int8 && t <= Int64 }
 // IsVector reports whether t is a vector type.
 func (t Type) IsVector() bool { return t >= BinaryVector && t < 200 }
 
+// IsPacked reports whether t is one of the vector types whose rows are kept as bytes (held in Column.Packed).
+func (t Type) IsPacked() bool {
+	return t == BinaryVector || t == Float16Vector || t == BFloat16Vector || t == Int8Vector
+}
+
+// IsDense reports whether t is a vector type that Columns hold, all rows of equal length.
+func (t Type) IsDense() bool { return t == FloatVector || t.IsPacked() }
+
+// RowBytes returns the bytes of one stored vector of dim components: little-endian numbers, or bits, component i in bit
+// i%8 of byte i/8. It is 0 for types that are not dense.
+func (t Type) RowBytes(dim int) int {
+	switch t {
+	case FloatVector:
+		return 4 * dim
+	case Float16Vector, BFloat16Vector:
+		return 2 * dim
+	case Int8Vector:
+		return dim
+	case BinaryVector:
+		return (dim + 7) / 8
+	}
+	return 0
+}
+
 var typeNames = map[Type]string{
 	Bool: "Bool", Int8: "Int8", Int16: "Int16", Int32: "Int32", Int64: "Int64", Float: "Float", Double: "Double",
 	VarChar: "VarChar", Array: "Array", JSON: "JSON", Geometry: "Geometry", Timestamptz: "Timestamptz",
-	BinaryVector: "BinaryVector", FloatVector: "FloatVector",
+	BinaryVector: "BinaryVector", FloatVector: "FloatVector", Float16Vector: "Float16Vector", BFloat16Vector: "BFloat16Vector",
+	Int8Vector: "Int8Vector",
 }
 
 func (t Type) String() string {

@@ -78,6 +78,7 @@ func appendRange(dst, src *schema.Column, lo, hi int) {
 	dst.Bytes = append(dst.Bytes, part.Bytes...)
 	dst.Arrays = append(dst.Arrays, part.Arrays...)
 	dst.Vectors = append(dst.Vectors, part.Vectors...)
+	dst.Packed = append(dst.Packed, part.Packed...)
 	dst.N += hi - lo
 }
 

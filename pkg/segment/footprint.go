@@ -15,7 +15,7 @@ func EstimateBytes(s *schema.Schema, fields map[int64]bool, rows int, fileBytes 
 		if !f.Type.IsVector() {
 			continue
 		}
-		bytes := int64(rows) * int64(f.Dim) * 4
+		bytes := int64(rows) * int64(f.Type.RowBytes(f.Dim))
 		vectors += bytes
 		if fields == nil || fields[f.ID] {
 			loaded += bytes

@@ -4,7 +4,9 @@ import (
 	"fmt"
 	"math/rand/v2"
 
+	"github.com/gyr-db/gyr/pkg/index"
 	"github.com/gyr-db/gyr/pkg/schema"
+	"github.com/gyr-db/gyr/pkg/vector"
 )
 
 const testDim = 8
@@ -28,9 +30,25 @@ const (
 	fMeta
 	fLate // not in testSchema: added by lateSchema
 	fLateNull
+	fHalf
+	fBrain
+	fBytes
+	fBits
 )
 
+// testSchema has a field of every type.
 func testSchema(pk schema.Type) *schema.Schema {
+	s := goldenSchema(pk)
+	s.Fields = append(s.Fields,
+		schema.Field{ID: fHalf, Name: "half", Type: schema.Float16Vector, Dim: 5, Nullable: true},
+		schema.Field{ID: fBrain, Name: "brain", Type: schema.BFloat16Vector, Dim: 4},
+		schema.Field{ID: fBytes, Name: "bytes", Type: schema.Int8Vector, Dim: 7, Nullable: true},
+		schema.Field{ID: fBits, Name: "bits", Type: schema.BinaryVector, Dim: 24})
+	return s
+}
+
+// goldenSchema is that of the files in testdata.
+func goldenSchema(pk schema.Type) *schema.Schema {
 	return &schema.Schema{Version: 1, EnableDynamic: true, Fields: []schema.Field{
 		{ID: fPK, Name: "id", Type: pk, PrimaryKey: true, MaxLength: 64},
 		{ID: fVec, Name: "vec", Type: schema.FloatVector, Dim: testDim},
@@ -50,9 +68,8 @@ func testSchema(pk schema.Type) *schema.Schema {
 	}}
 }
 
-// lateSchema is testSchema with fields added later.
-func lateSchema(pk schema.Type) *schema.Schema {
-	s := testSchema(pk)
+// lateSchema adds fields to a schema.
+func lateSchema(s *schema.Schema) *schema.Schema {
 	s.Version = 2
 	s.Fields = append(s.Fields,
 		schema.Field{
@@ -131,8 +148,29 @@ func randomValue(r *rand.Rand, f *schema.Field, key int) *schema.Column {
 		for range f.Dim {
 			c.Vectors = append(c.Vectors, float32(r.NormFloat64()))
 		}
+	default:
+		c.Packed = randomPacked(r, f)
 	}
 	return c
+}
+
+// randomPacked is a vector of a packed type: normally distributed numbers, or any bytes.
+func randomPacked(r *rand.Rand, f *schema.Field) []byte {
+	var out []byte
+	switch f.Type {
+	case schema.Float16Vector, schema.BFloat16Vector:
+		elem, _ := index.ElemOf(f.Type)
+		v := make([]float32, f.Dim)
+		for i := range v {
+			v[i] = float32(r.NormFloat64())
+		}
+		out = vector.Encode(elem, v, nil)
+	default:
+		for range f.Type.RowBytes(f.Dim) {
+			out = append(out, byte(r.Uint32()))
+		}
+	}
+	return out
 }
 
 func emptyBatch(s *schema.Schema) *schema.Batch {
@@ -178,6 +216,8 @@ func render(b *schema.Batch, i int) string {
 			out += fmt.Sprint(one.Arrays[0].N, one.Arrays[0].Ints, one.Arrays[0].Strings)
 		case schema.FloatVector:
 			out += fmt.Sprint(one.Vectors)
+		case schema.Float16Vector, schema.BFloat16Vector, schema.Int8Vector, schema.BinaryVector:
+			out += fmt.Sprintf("%x", one.Packed)
 		default:
 			out += fmt.Sprint(one.Ints)
 		}

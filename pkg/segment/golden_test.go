@@ -15,7 +15,7 @@ import (
 
 // goldenRows are the rows in testdata/v1; GYR_GOLDEN=write makes the files anew, which only a new format version needs.
 func goldenRows() (*schema.Schema, Rows, Deletes) {
-	s := testSchema(schema.VarChar)
+	s := goldenSchema(schema.VarChar)
 	rows := randomRows(rand.New(rand.NewPCG(11, 12)), s, 7, 5, 1000)
 	rows.Dead = []uint64{0, 0, 2000, 0, 0, 0, 0}
 	return s, rows, Deletes{
@@ -43,7 +43,7 @@ func TestGolden(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	s := lateSchema(schema.VarChar)
+	s := lateSchema(goldenSchema(schema.VarChar))
 	got := goldenText(t, open(t, store, s, "v1"), s, d)
 	want, err := os.ReadFile(filepath.Join(dir, "want.txt"))
 	if err != nil {
@@ -89,7 +89,7 @@ func writeGolden(t *testing.T, dir string) {
 			t.Fatal(err)
 		}
 	}
-	late := lateSchema(schema.VarChar)
+	late := lateSchema(goldenSchema(schema.VarChar))
 	text := goldenText(t, open(t, store, late, "v1"), late, d)
 	if err := os.WriteFile(filepath.Join(dir, "want.txt"), []byte(text), 0o644); err != nil {
 		t.Fatal(err)

@@ -10,7 +10,6 @@ import (
 	"github.com/gyr-db/gyr/pkg/index"
 	"github.com/gyr-db/gyr/pkg/plan"
 	"github.com/gyr-db/gyr/pkg/schema"
-	"github.com/gyr-db/gyr/pkg/vector/kernel"
 )
 
 // Select implements Segment. The set has room for the rows that the read sees, which may be fewer than Rows.
@@ -166,11 +165,11 @@ func (g *Growing) Search(ctx context.Context, spec SearchSpec) (index.Hits, inde
 	if err != nil {
 		return index.Hits{}, index.Stats{}, err
 	}
-	chunks, dim, set, err := g.vectorChunks(parts, spec.Field, set)
+	chunks, form, set, err := g.vectorChunks(parts, spec.Field, set)
 	if err != nil {
 		return index.Hits{}, index.Stats{}, err
 	}
-	if err := spec.check(dim); err != nil {
+	if err := spec.check(form); err != nil {
 		return index.Hits{}, index.Stats{}, err
 	}
 	var f index.Filter
@@ -181,27 +180,26 @@ func (g *Growing) Search(ctx context.Context, spec SearchSpec) (index.Hits, inde
 		}
 		f = index.FromBitmap(set, count)
 	}
-	idx, err := index.FlatChunks(index.Spec{Type: index.TypeFlat, Metric: spec.Metric, Dim: dim}, chunks, seen(parts))
+	idx, err := index.FlatChunks(index.Spec{Type: index.TypeFlat, Metric: spec.Metric, Dim: form.dim, Elem: form.elem}, chunks, seen(parts))
 	if err != nil {
 		return index.Hits{}, index.Stats{}, err
 	}
-	hits, st, err := spec.run(ctx, idx, dim, f)
+	hits, st, err := spec.run(ctx, idx, f)
 	return hits, st, errors.Join(err, idx.Close())
 }
 
 // vectorChunks returns the vectors of the prefix that parts make, and the set (nil: all rows) without rows that have none.
-func (g *Growing) vectorChunks(parts []*part, field int64, set bitset.Set) (chunks [][]byte, dim int, _ bitset.Set, err error) {
+func (g *Growing) vectorChunks(parts []*part, field int64, set bitset.Set) (chunks [][]byte, form shape, _ bitset.Set, err error) {
 	n := seen(parts)
 	for i, p := range parts {
 		c, err := p.Column(field)
 		if err != nil {
-			return nil, 0, nil, err
+			return nil, form, nil, err
 		}
-		if c.Type != schema.FloatVector {
-			return nil, 0, nil, errs.New(errs.FieldNotFound, "field %d is no vector field", field)
+		if form, err = shapeOf(c.Type, c.Dim); err != nil {
+			return nil, form, nil, errs.New(errs.FieldNotFound, "field %d is no vector field", field)
 		}
-		dim = c.Dim
-		chunks = append(chunks, kernel.Bytes(c.Vectors))
+		chunks = append(chunks, c.VectorBytes())
 		if c.Valid == nil {
 			continue
 		}
@@ -214,5 +212,5 @@ func (g *Growing) vectorChunks(parts []*part, field int64, set bitset.Set) (chun
 			}
 		}
 	}
-	return chunks, dim, set, nil
+	return chunks, form, set, nil
 }

@@ -73,7 +73,7 @@ func (s *Sealed) acquireIndex(field int64, metric string) (h *indexHandle, flat 
 	key := indexKey{field: field, metric: metric}
 	if h = s.indexes[key]; h == nil {
 		v := s.vectors[field]
-		idx, err := index.Flat(index.Spec{Type: "FLAT", Metric: metric, Dim: v.dim}, v.vectors)
+		idx, err := index.Flat(index.Spec{Type: index.TypeFlat, Metric: metric, Dim: v.dim, Elem: v.elem}, v.vectors)
 		if err != nil {
 			return nil, false, err
 		}

@@ -107,12 +107,14 @@ func reserve(c *schema.Column, n int) {
 		c.Arrays = make([]schema.Column, 0, n)
 	case c.Type == schema.FloatVector:
 		c.Vectors = make([]float32, 0, n*c.Dim)
+	case c.Type.IsPacked():
+		c.Packed = make([]byte, 0, n*c.Type.RowBytes(c.Dim))
 	}
 }
 
 // columnBytes is roughly the memory that a column holds.
 func columnBytes(c *schema.Column) int64 {
-	n := int64(len(c.Valid) + len(c.Bools) + 8*len(c.Ints) + 4*len(c.Floats) + 8*len(c.Doubles) + 4*len(c.Vectors))
+	n := int64(len(c.Valid) + len(c.Bools) + 8*len(c.Ints) + 4*len(c.Floats) + 8*len(c.Doubles) + 4*len(c.Vectors) + len(c.Packed))
 	for _, s := range c.Strings {
 		n += int64(len(s)) + 16
 	}

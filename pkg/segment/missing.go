@@ -36,6 +36,8 @@ func nulls(c *schema.Column, n int) *schema.Column {
 		}
 	case c.Type == schema.FloatVector:
 		c.Vectors = make([]float32, n*c.Dim)
+	case c.Type.IsPacked():
+		c.Packed = make([]byte, n*c.Type.RowBytes(c.Dim))
 	}
 	return c
 }

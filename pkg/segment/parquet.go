@@ -15,9 +15,9 @@ import (
 // rows.parquet holds every row and every field under the field's own name, in schema order, then __timestamp (and
 // __deleted). Scalars are zstd-compressed, nullable fields optional, VarChar a string, JSON a JSON string, arrays lists.
 //
-// A vector is a list<float>, which every reader of Parquet shows as numbers (a FIXED_LEN_BYTE_ARRAY would come as
-// opaque bytes). Its pages are uncompressed and PLAIN: they end in the vectors of their rows, one after the other, so
-// the file offset of a row's vector follows from the page's place, size and first row, all in the page index. The
+// A vector of float32 is a list<float>, which every reader of Parquet shows as numbers; vectors of other types, whose
+// components are no type of every reader, are a FIXED_LEN_BYTE_ARRAY of the stored bytes. Both are uncompressed and
+// PLAIN: pages end in the vectors of their rows, one after the other, so the file offset of a row's vector follows from the page's place, size and first row, all in the page index. The
 // columns file repeats those places with a checksum each (see vectorPage), and nothing but that is needed to read
 // vectors.
 //
@@ -28,6 +28,8 @@ const (
 	rowGroupBytes = 64 << 20
 	maxRowGroup   = 128 << 10
 	minRowGroup   = 1 << 10
+	maxValues     = 4096     // values that are handed to a column's writer at once
+	maxPacked     = 64 << 10 // bytes of vectors that are handed to a column's writer at once
 )
 
 // group is a Parquet group whose fields keep the order they are given in.
@@ -80,6 +82,9 @@ func parquetNode(f *schema.Field) (parquet.Node, error) {
 	switch f.Type {
 	case schema.FloatVector:
 		n = parquet.List(parquet.Compressed(parquet.Encoded(parquet.Leaf(parquet.FloatType), &parquet.Plain), &parquet.Uncompressed))
+	case schema.Float16Vector, schema.BFloat16Vector, schema.Int8Vector, schema.BinaryVector:
+		size := f.Type.RowBytes(f.Dim)
+		n = parquet.Compressed(parquet.Encoded(parquet.Leaf(parquet.FixedLenByteArrayType(size)), &parquet.Plain), &parquet.Uncompressed)
 	case schema.Array:
 		elem, err := parquetScalar(f.Elem)
 		if err != nil {
@@ -149,7 +154,11 @@ func newParquetWriter(out io.Writer, s *schema.Schema, dead bool) (*parquetWrite
 		parquet.KeyValueMetadata("gyr.sorted_by", pk+","+TimestampColumn),
 	}
 	for _, f := range s.VectorFields() {
-		opts = append(opts, parquet.SkipPageBounds(f.Name, "list", "element"))
+		path := []string{f.Name}
+		if f.Type == schema.FloatVector {
+			path = append(path, "list", "element")
+		}
+		opts = append(opts, parquet.SkipPageBounds(path...))
 	}
 	return &parquetWriter{w: parquet.NewWriter(out, opts...)}, nil
 }
@@ -161,14 +170,18 @@ func (p *parquetWriter) column(i int, c *schema.Column, nullable bool) error {
 	if nullable {
 		base = 1
 	}
+	limit := maxValues
+	if c.Type.IsPacked() { // a page is only ended between two calls
+		limit = max(1, maxPacked/c.Type.RowBytes(c.Dim))
+	}
 	for r := 0; r < c.N; r++ {
 		p.values = p.appendRow(p.values, c, r, i, base)
-		if len(p.values) >= 4096 || r == c.N-1 {
+		if len(p.values) >= limit || r == c.N-1 {
 			if _, err := cw.WriteRowValues(p.values); err != nil {
 				return fmt.Errorf("parquet column %d: %w", i, err)
 			}
-			if isText(c.Type) {
-				clear(p.values) // they point into the caller's strings
+			if isText(c.Type) || c.Type.IsPacked() {
+				clear(p.values) // they point into the caller's memory
 			}
 			p.values = p.values[:0]
 		}
@@ -178,12 +191,14 @@ func (p *parquetWriter) column(i int, c *schema.Column, nullable bool) error {
 
 // appendRow appends the values of one row. base is the definition level of a value that is there and is no list.
 func (p *parquetWriter) appendRow(dst []parquet.Value, c *schema.Column, r, col, base int) []parquet.Value {
-	list := c.Type == schema.Array || c.Type.IsVector()
+	list := c.Type == schema.Array
 	if base > 0 && c.IsNull(r) {
 		return append(dst, parquet.NullValue().Level(0, 0, col))
 	}
 	switch {
-	case c.Type.IsVector():
+	case c.Type.IsPacked():
+		dst = append(dst, parquet.FixedLenByteArrayValue(c.PackedRow(r)).Level(0, base, col))
+	case c.Type == schema.FloatVector:
 		for j, x := range c.Vector(r) {
 			dst = append(dst, parquet.FloatValue(x).Level(min(j, 1), base+1, col))
 		}
@@ -244,7 +259,7 @@ const vectorPageSize = 20
 
 // vectorPages finds the pages of one vector column in a finished file and checksums them. valid tells which rows have a
 // vector (nil: all).
-func vectorPages(file io.ReaderAt, size int64, column int, dim int, valid []bool) ([]vectorPage, error) {
+func vectorPages(file io.ReaderAt, size int64, column, rowBytes int, valid []bool) ([]vectorPage, error) {
 	pf, err := parquet.OpenFile(file, size)
 	if err != nil {
 		return nil, fmt.Errorf("read back: %w", err)
@@ -263,7 +278,7 @@ func vectorPages(file io.ReaderAt, size int64, column int, dim int, valid []bool
 				hi = first + idx.FirstRowIndex(i+1)
 			}
 			pg := vectorPage{FirstRow: uint32(lo), Values: uint32(countValid(valid, lo, hi))}
-			n := int64(pg.Values) * int64(dim) * 4
+			n := int64(pg.Values) * int64(rowBytes)
 			pg.Offset = uint64(idx.Offset(i) + idx.CompressedPageSize(i) - n)
 			buf = append(buf[:0], make([]byte, n)...)
 			if _, err := file.ReadAt(buf, int64(pg.Offset)); err != nil {

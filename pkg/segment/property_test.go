@@ -14,6 +14,7 @@ import (
 	"github.com/gyr-db/gyr/pkg/objstore/mem"
 	"github.com/gyr-db/gyr/pkg/plan"
 	"github.com/gyr-db/gyr/pkg/schema"
+	"github.com/gyr-db/gyr/pkg/vector/kernel"
 )
 
 const testPartition = 5
@@ -247,21 +248,33 @@ func (h *history) nearest(t *testing.T, spec SearchSpec, q read) []string {
 			if !h.visible(i, q.ts, q.expire) || (match != nil && !match.Has(i)) || c.IsNull(i) {
 				continue
 			}
-			sum := 0.0
-			for j, x := range c.Vector(i) {
-				y := float64(x) - float64(spec.Queries[n*c.Dim+j])
-				sum += y * y
-			}
-			d = append(d, sum)
+			size := c.Type.RowBytes(c.Dim)
+			d = append(d, squared(t, c, spec.Queries[n*size:(n+1)*size], c.VectorRow(i)))
 		}
 		slices.Sort(d)
 		best := math.Inf(1)
 		if len(d) > 0 {
 			best = d[0]
 		}
-		out = append(out, fmt.Sprintf("%d %.3f", min(len(d), spec.K), best))
+		out = append(out, fmt.Sprintf("%d %.3g", min(len(d), spec.K), best))
 	}
 	return out
+}
+
+// squared is the squared distance of two stored vectors.
+func squared(t *testing.T, c *schema.Column, a, b []byte) float64 {
+	set, err := kernel.Default()
+	if err != nil {
+		t.Fatal(err)
+	}
+	elem, _ := index.ElemOf(c.Type)
+	x, y := set.Decode(elem, a, nil), set.Decode(elem, b, nil)
+	sum := 0.0
+	for i := range x {
+		d := float64(x[i]) - float64(y[i])
+		sum += d * d
+	}
+	return sum
 }
 
 func summary(hits index.Hits) []string {
@@ -271,19 +284,17 @@ func summary(hits index.Hits) []string {
 		if len(hits.Scores[q]) > 0 {
 			best = float64(hits.Scores[q][0])
 		}
-		out = append(out, fmt.Sprintf("%d %.3f", len(hits.IDs[q]), best))
+		out = append(out, fmt.Sprintf("%d %.3g", len(hits.IDs[q]), best))
 	}
 	return out
 }
 
 func (h *history) randomSearch(q read) SearchSpec {
-	spec := SearchSpec{Field: fVec, NQ: 1 + h.r.IntN(3), K: 1 + h.r.IntN(20), Metric: "L2", Plan: q.plan, ReadTS: q.ts, ExpireBelow: q.expire}
-	dim := testDim
-	if h.r.IntN(3) == 0 {
-		spec.Field, dim = fOptVec, 3
-	}
-	for range spec.NQ * dim {
-		spec.Queries = append(spec.Queries, float32(h.r.NormFloat64()))
+	spec := SearchSpec{NQ: 1 + h.r.IntN(3), K: 1 + h.r.IntN(20), Metric: "L2", Plan: q.plan, ReadTS: q.ts, ExpireBelow: q.expire}
+	spec.Field = []int64{fVec, fVec, fOptVec, fHalf, fBrain, fBytes}[h.r.IntN(6)]
+	for range spec.NQ {
+		c := randomValue(h.r, h.schema.FieldByID(spec.Field), 0)
+		spec.Queries = append(spec.Queries, c.VectorRow(0)...)
 	}
 	return spec
 }
@@ -434,6 +445,9 @@ func segmentsAgree(t *testing.T, seed uint64, pk schema.Type) {
 		spec.Metric = []string{"L2", "IP", "COSINE"}[h.r.IntN(3)]
 		if h.r.IntN(3) == 0 {
 			radius := map[string]float32{"L2": 6, "IP": -1, "COSINE": 0.1}[spec.Metric]
+			if spec.Field == fBytes && spec.Metric == "L2" {
+				radius = 60000
+			}
 			spec.Radius = &radius
 		}
 		found := scored(t, sealed, spec)

@@ -60,10 +60,10 @@ type Sealed struct {
 
 // vectorField is a vector column.
 type vectorField struct {
-	*vectors // nil with NoVectors
-	dim      int
-	valid    []bool // nil: every row has a vector
-	pages    []vectorPage
+	shape
+	vectors *vectors // nil with NoVectors
+	valid   []bool   // nil: every row has a vector
+	pages   []vectorPage
 }
 
 // OpenSealed opens a segment's files. Keys, timestamps and vectors are read now, other columns at first use.
@@ -154,7 +154,7 @@ func (s *Sealed) Release() {
 	}
 	for _, v := range s.vectors {
 		if v.vectors != nil {
-			_ = v.close() // unmapping our own mapping does not fail
+			_ = v.vectors.close() // unmapping our own mapping does not fail
 		}
 	}
 	if s.zstd != nil {
@@ -190,7 +190,7 @@ func (s *Sealed) Column(field int64) (*schema.Column, error) {
 		if v.vectors == nil {
 			return nil, errs.New(errs.FieldNotFound, "segment %d is open without vectors", s.cfg.ID)
 		}
-		return &schema.Column{Field: field, Type: schema.FloatVector, Dim: v.dim, N: v.n, Valid: v.valid, Vectors: v.data}, nil
+		return v.column(field, v.valid, v.vectors.mem), nil
 	}
 	if field == schema.TimestampField {
 		return stampColumn(s.ts), nil
@@ -293,14 +293,15 @@ func (s *Sealed) fetchVectors(v *vectorField, field int64, rows []uint32) (*sche
 	}
 	ctx, cancel := context.WithTimeout(s.ctx, loadTimeout)
 	defer cancel()
-	c := &schema.Column{Field: field, Type: schema.FloatVector, Dim: v.dim, N: len(rows), Vectors: make([]float32, 0, len(rows)*v.dim)}
+	c := v.column(field, nil, make([]byte, len(rows)*v.size))
+	data := c.VectorBytes()
 	p := pageReader{store: s.store, name: s.parquetName(), field: v, rows: s.Rows()}
-	for _, r := range rows {
+	for i, r := range rows {
 		vec, err := p.vector(ctx, r)
 		if err != nil {
 			return nil, err
 		}
-		c.Vectors = append(c.Vectors, vec...)
+		copy(data[i*v.size:], vec)
 		if v.valid != nil {
 			c.Valid = append(c.Valid, v.valid[r])
 		}

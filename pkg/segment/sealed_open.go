@@ -10,6 +10,9 @@ import (
 	"github.com/gyr-db/gyr/pkg/schema"
 )
 
+// maxVectorBytes bounds one vector of a file that is opened.
+const maxVectorBytes = 1 << 18
+
 func (s *Sealed) open(ctx context.Context) error {
 	var err error
 	if s.zstd, err = zstd.NewReader(nil, zstd.WithDecoderConcurrency(1), zstd.WithDecoderMaxMemory(1<<20), zstd.WithDecoderLowmem(true)); err != nil {
@@ -45,10 +48,11 @@ func (s *Sealed) openMeta(ctx context.Context) error {
 	for i := range meta.Columns {
 		m := &meta.Columns[i]
 		if m.Type.IsVector() {
-			if m.Dim <= 0 || m.Dim > 1<<16 || m.Type != schema.FloatVector {
-				return corrupt(s.file.name, "field %d has dimension %d", m.Field, m.Dim)
+			form, err := shapeOf(m.Type, m.Dim)
+			if err != nil || form.size > maxVectorBytes {
+				return corrupt(s.file.name, "field %d holds %s of dimension %d", m.Field, m.Type, m.Dim)
 			}
-			s.vectors[m.Field] = &vectorField{dim: m.Dim}
+			s.vectors[m.Field] = &vectorField{shape: form}
 		}
 		s.columns[m.Field] = &lazyColumn{seg: s, meta: m}
 	}
@@ -116,7 +120,7 @@ func (s *Sealed) openVectors(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		pages, err := parseVectorPages(s.file.name, raw, s.file.rows, m.Dim, valid)
+		pages, err := parseVectorPages(s.file.name, raw, s.file.rows, valid)
 		if err != nil {
 			return err
 		}
@@ -125,10 +129,10 @@ func (s *Sealed) openVectors(ctx context.Context) error {
 		if s.cfg.NoVectors {
 			continue
 		}
-		if v.vectors, err = loadVectors(ctx, s.store, s.parquetName(), pages, s.file.rows, m.Dim, valid); err != nil {
+		if v.vectors, err = loadVectors(ctx, s.store, s.parquetName(), v, s.file.rows); err != nil {
 			return err
 		}
-		s.bytes.Add(v.bytes())
+		s.bytes.Add(v.vectors.bytes())
 	}
 	return nil
 }

@@ -109,7 +109,7 @@ func TestFilterChoice(t *testing.T) {
 	seg := openBig(t, 60000)
 	rec := newRecorder(t, seg)
 	seg.SetIndex(fVec, rec)
-	spec := SearchSpec{Field: fVec, Queries: []float32{1, 0, 0, 0}, NQ: 1, K: 10, Metric: "L2", ReadTS: 1 << 60, Plan: below(t, 90)}
+	spec := SearchSpec{Field: fVec, Queries: index.FloatQueries([]float32{1, 0, 0, 0}), NQ: 1, K: 10, Metric: "L2", ReadTS: 1 << 60, Plan: below(t, 90)}
 	first, _, err := seg.Search(context.Background(), spec)
 	if err != nil {
 		t.Fatal(err)
@@ -180,7 +180,7 @@ func TestIndexSwap(t *testing.T) {
 					return
 				default:
 				}
-				spec := SearchSpec{Field: fVec, Queries: []float32{1, 0, 0, 0}, NQ: 1, K: 5, Metric: "L2", ReadTS: 1 << 60}
+				spec := SearchSpec{Field: fVec, Queries: index.FloatQueries([]float32{1, 0, 0, 0}), NQ: 1, K: 5, Metric: "L2", ReadTS: 1 << 60}
 				hits, _, err := seg.Search(context.Background(), spec)
 				if err != nil || len(hits.IDs[0]) != 5 {
 					t.Errorf("%v, %v", hits.IDs, err)
@@ -224,7 +224,7 @@ func TestRelease(t *testing.T) {
 		t.Fatal("an open segment cannot be retained")
 	}
 	seg.Release()
-	spec := SearchSpec{Field: fVec, Queries: []float32{1, 0, 0, 0}, NQ: 1, K: 5, Metric: "L2", ReadTS: 1 << 60}
+	spec := SearchSpec{Field: fVec, Queries: index.FloatQueries([]float32{1, 0, 0, 0}), NQ: 1, K: 5, Metric: "L2", ReadTS: 1 << 60}
 	if _, _, err := seg.Search(context.Background(), spec); err != nil || rec.closed.Load() != 0 {
 		t.Fatal("one reference is left, yet", err, rec.closed.Load())
 	}
@@ -277,7 +277,7 @@ func TestVisible(t *testing.T) {
 
 // TestLateFields: rows that were written before a field came show its default or null.
 func TestLateFields(t *testing.T) {
-	old, now := testSchema(schema.Int64), lateSchema(schema.Int64)
+	old, now := testSchema(schema.Int64), lateSchema(testSchema(schema.Int64))
 	rows := randomRows(rand.New(rand.NewPCG(5, 5)), old, 50, 1000, 10)
 	store := mem.New()
 	if _, err := Write(context.Background(), store, "seg", old, rows); err != nil {
@@ -374,7 +374,7 @@ func TestGrowingConcurrent(t *testing.T) {
 					t.Errorf("at %d: %d rows, want %d (%v)", ts, set.Count(), want, err)
 					return
 				}
-				hits, _, err := g.Search(context.Background(), SearchSpec{Field: fVec, Queries: []float32{1, 0, 0, 0}, NQ: 1, K: 3, Metric: "L2", ReadTS: ts})
+				hits, _, err := g.Search(context.Background(), SearchSpec{Field: fVec, Queries: index.FloatQueries([]float32{1, 0, 0, 0}), NQ: 1, K: 3, Metric: "L2", ReadTS: ts})
 				if err != nil || len(hits.IDs[0]) != 3 {
 					t.Errorf("%v %v", hits, err)
 					return

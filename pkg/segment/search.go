@@ -35,7 +35,7 @@ func (s *Sealed) Search(ctx context.Context, spec SearchSpec) (index.Hits, index
 	if v.vectors == nil {
 		return index.Hits{}, index.Stats{}, fmt.Errorf("segment %d is open without vectors", s.cfg.ID)
 	}
-	if err := spec.check(v.dim); err != nil {
+	if err := spec.check(v.shape); err != nil {
 		return index.Hits{}, index.Stats{}, err
 	}
 	h, flat, err := s.acquireIndex(spec.Field, spec.Metric)
@@ -52,7 +52,7 @@ func (s *Sealed) Search(ctx context.Context, spec SearchSpec) (index.Hits, index
 			return emptyHits(spec.NQ), index.Stats{}, nil
 		}
 	}
-	return spec.run(ctx, h.idx, v.dim, f)
+	return spec.run(ctx, h.idx, f)
 }
 
 func (s *Sealed) checkField(field int64) error {
@@ -66,22 +66,24 @@ func emptyHits(nq int) index.Hits {
 	return index.Hits{IDs: make([][]uint32, nq), Scores: make([][]float32, nq)}
 }
 
-func (spec *SearchSpec) check(dim int) error {
-	if spec.NQ <= 0 || spec.K <= 0 || len(spec.Queries) != spec.NQ*dim {
-		return fmt.Errorf("search for %d neighbours of %d queries with %d floats of dimension %d", spec.K, spec.NQ, len(spec.Queries), dim)
+func (spec *SearchSpec) check(s shape) error {
+	if spec.NQ <= 0 || spec.K <= 0 || len(spec.Queries) != spec.NQ*s.size {
+		return fmt.Errorf("search for %d neighbours of %d queries of %s and dimension %d in %d bytes",
+			spec.K, spec.NQ, s.typ, s.dim, len(spec.Queries))
 	}
 	return nil
 }
 
 // run asks an index.
-func (spec *SearchSpec) run(ctx context.Context, idx index.Index, dim int, f index.Filter) (index.Hits, index.Stats, error) {
+func (spec *SearchSpec) run(ctx context.Context, idx index.Index, f index.Filter) (index.Hits, index.Stats, error) {
 	if spec.Radius == nil {
-		return idx.Search(ctx, index.FloatQueries(spec.Queries), spec.K, spec.Effort, f)
+		return idx.Search(ctx, spec.Queries, spec.K, spec.Effort, f)
 	}
 	var all index.Hits
 	var sum index.Stats
+	size := len(spec.Queries) / spec.NQ
 	for q := range spec.NQ {
-		hits, st, err := idx.Range(ctx, index.FloatQueries(spec.Queries[q*dim:(q+1)*dim]), *spec.Radius, spec.RangeFilter, spec.K, spec.Effort, f)
+		hits, st, err := idx.Range(ctx, spec.Queries[q*size:(q+1)*size], *spec.Radius, spec.RangeFilter, spec.K, spec.Effort, f)
 		if err != nil {
 			return index.Hits{}, index.Stats{}, err
 		}

@@ -65,10 +65,10 @@ type Deletes struct {
 	Position  []uint64
 }
 
-// SearchSpec is one search over one segment. Queries are row-major, NQ x dim.
+// SearchSpec is one search over one segment. Queries are NQ vectors as the field stores its own, one behind the other.
 type SearchSpec struct {
 	Field   int64
-	Queries []float32
+	Queries []byte
 	NQ, K   int
 	Metric  string
 	Effort  index.Effort

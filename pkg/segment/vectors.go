@@ -7,12 +7,13 @@ import (
 	"fmt"
 	"io"
 	"sort"
-	"unsafe"
 
 	"golang.org/x/sync/errgroup"
 	"golang.org/x/sys/unix"
 
+	"github.com/gyr-db/gyr/pkg/index"
 	"github.com/gyr-db/gyr/pkg/objstore"
+	"github.com/gyr-db/gyr/pkg/schema"
 	"github.com/gyr-db/gyr/pkg/vector"
 	"github.com/gyr-db/gyr/pkg/vector/kernel"
 )
@@ -20,17 +21,44 @@ import (
 // vectors are a segment's raw vectors of one field, outside the Go heap so that the garbage collector neither counts
 // nor scans them. Rows without a vector hold zeros. It is an index.Rows.
 type vectors struct {
-	mem  []byte // the mapping; nil when there are no rows
-	data []float32
-	n    int
+	shape
+	mem []byte // the mapping; nil when there are no rows
+	n   int
+}
+
+// shape is what the vectors of a field have in common.
+type shape struct {
+	typ  schema.Type
+	elem vector.Elem
 	dim  int
+	size int // bytes per row
+}
+
+// shapeOf returns the shape of a column of dense vectors.
+func shapeOf(t schema.Type, dim int) (shape, error) {
+	elem, ok := index.ElemOf(t)
+	if !ok || dim <= 0 {
+		return shape{}, fmt.Errorf("vectors of type %s and dimension %d cannot be read", t, dim)
+	}
+	return shape{typ: t, elem: elem, dim: dim, size: elem.RowBytes(dim)}, nil
+}
+
+// column is a column of rows that lie in data.
+func (s shape) column(field int64, valid []bool, data []byte) *schema.Column {
+	c := &schema.Column{Field: field, Type: s.typ, Dim: s.dim, N: len(data) / s.size, Valid: valid}
+	if s.typ == schema.FloatVector {
+		c.Vectors = kernel.Floats(data)
+	} else {
+		c.Packed = data
+	}
+	return c
 }
 
 const hugePage = 2 << 20
 
-func allocVectors(n, dim int) (*vectors, error) {
-	v := &vectors{n: n, dim: dim}
-	size := n * dim * 4
+func allocVectors(n int, s shape) (*vectors, error) {
+	v := &vectors{n: n, shape: s}
+	size := n * s.size
 	if size == 0 {
 		return v, nil
 	}
@@ -42,27 +70,23 @@ func allocVectors(n, dim int) (*vectors, error) {
 		adviseHuge(mem)
 	}
 	v.mem = mem
-	v.data = unsafe.Slice((*float32)(unsafe.Pointer(&mem[0])), n*dim)
 	return v, nil
 }
 
 // Len returns the number of rows.
 func (v *vectors) Len() int { return v.n }
 
-// Dim returns the number of floats per vector.
+// Dim returns the number of components per vector.
 func (v *vectors) Dim() int { return v.dim }
 
 // Elem returns how components are stored.
-func (v *vectors) Elem() vector.Elem { return kernel.F32 }
-
-// Vector returns row i; valid as long as the segment is retained.
-func (v *vectors) Vector(i int) []float32 { return v.data[i*v.dim : (i+1)*v.dim : (i+1)*v.dim] }
+func (v *vectors) Elem() vector.Elem { return v.elem }
 
 // Row returns row i as stored; valid as long as the segment is retained.
-func (v *vectors) Row(i int) []byte { return kernel.Bytes(v.Vector(i)) }
+func (v *vectors) Row(i int) []byte { return v.mem[i*v.size : (i+1)*v.size : (i+1)*v.size] }
 
 // Block returns the rows from i on.
-func (v *vectors) Block(i int) []byte { return kernel.Bytes(v.data[i*v.dim:]) }
+func (v *vectors) Block(i int) []byte { return v.mem[i*v.size:] }
 
 func (v *vectors) bytes() int64 { return int64(len(v.mem)) }
 
@@ -71,11 +95,11 @@ func (v *vectors) close() error {
 		return nil
 	}
 	mem := v.mem
-	v.mem, v.data = nil, nil
+	v.mem = nil
 	return unix.Munmap(mem)
 }
 
-func parseVectorPages(name string, raw []byte, rows, dim int, valid []bool) ([]vectorPage, error) {
+func parseVectorPages(name string, raw []byte, rows int, valid []bool) ([]vectorPage, error) {
 	if len(raw)%vectorPageSize != 0 {
 		return nil, corrupt(name, "vector pages of %d bytes", len(raw))
 	}
@@ -115,8 +139,9 @@ const (
 )
 
 // loadVectors reads all vectors of a field from the Parquet file by offset. Pages are checked, never decoded.
-func loadVectors(ctx context.Context, store objstore.Store, name string, pages []vectorPage, rows, dim int, valid []bool) (*vectors, error) {
-	v, err := allocVectors(rows, dim)
+func loadVectors(ctx context.Context, store objstore.Store, name string, f *vectorField, rows int) (*vectors, error) {
+	pages, valid := f.pages, f.valid
+	v, err := allocVectors(rows, f.shape)
 	if err != nil {
 		return nil, err
 	}
@@ -124,7 +149,7 @@ func loadVectors(ctx context.Context, store objstore.Store, name string, pages [
 	g.SetLimit(vectorReaders)
 	for lo := 0; lo < len(pages); {
 		hi := lo + 1
-		for hi < len(pages) && adjoin(&pages[lo], &pages[hi-1], &pages[hi], dim) {
+		for hi < len(pages) && adjoin(&pages[lo], &pages[hi-1], &pages[hi], v.size) {
 			hi++
 		}
 		from, to := lo, hi
@@ -138,17 +163,18 @@ func loadVectors(ctx context.Context, store objstore.Store, name string, pages [
 }
 
 // adjoin reports whether next is worth reading together with the pages from first to last.
-func adjoin(first, last, next *vectorPage, dim int) bool {
-	gap := int64(next.Offset) - last.end(dim)
-	return gap >= 0 && gap <= maxGap && next.end(dim)-int64(first.Offset) <= vectorRead
+func adjoin(first, last, next *vectorPage, size int) bool {
+	gap := int64(next.Offset) - last.end(size)
+	return gap >= 0 && gap <= maxGap && next.end(size)-int64(first.Offset) <= vectorRead
 }
 
-func (p *vectorPage) end(dim int) int64 { return int64(p.Offset) + int64(p.Values)*int64(dim)*4 }
+// end is where the page's vectors of size bytes end.
+func (p *vectorPage) end(size int) int64 { return int64(p.Offset) + int64(p.Values)*int64(size) }
 
 // load reads pages lo to hi with one request.
 func (v *vectors) load(ctx context.Context, store objstore.Store, name string, pages []vectorPage, lo, hi int, valid []bool) error {
 	start := int64(pages[lo].Offset)
-	buf := make([]byte, pages[hi-1].end(v.dim)-start)
+	buf := make([]byte, pages[hi-1].end(v.size)-start)
 	_, err := store.ReadAt(ctx, name, buf, start)
 	if errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, io.EOF) {
 		return corrupt(name, "file ends before %d", start+int64(len(buf)))
@@ -158,7 +184,7 @@ func (v *vectors) load(ctx context.Context, store objstore.Store, name string, p
 	}
 	for i := lo; i < hi; i++ {
 		p := &pages[i]
-		raw := buf[int64(p.Offset)-start : p.end(v.dim)-start]
+		raw := buf[int64(p.Offset)-start : p.end(v.size)-start]
 		if got := checksum(raw); got != p.CRC {
 			return corrupt(name, "vectors at %d: checksum %08x, computed %08x", p.Offset, p.CRC, got)
 		}
@@ -177,14 +203,13 @@ type pageReader struct {
 	page  vectors
 }
 
-func (p *pageReader) vector(ctx context.Context, row uint32) ([]float32, error) {
+func (p *pageReader) vector(ctx context.Context, row uint32) ([]byte, error) {
 	pages := p.field.pages
 	i := sort.Search(len(pages), func(i int) bool { return pages[i].FirstRow > row }) - 1
 	first := int(pages[i].FirstRow)
 	if p.at != i+1 {
 		end := int(pageEnd(pages, i, p.rows))
-		p.page = vectors{n: end - first, dim: p.field.dim, data: make([]float32, (end-first)*p.field.dim)}
-		p.page.mem = bytesOf(p.page.data)
+		p.page = vectors{n: end - first, shape: p.field.shape, mem: make([]byte, (end-first)*p.field.size)}
 		one := pages[i]
 		one.FirstRow = 0
 		var valid []bool
@@ -196,11 +221,11 @@ func (p *pageReader) vector(ctx context.Context, row uint32) ([]float32, error) 
 		}
 		p.at = i + 1
 	}
-	return p.page.Vector(int(row) - first), nil
+	return p.page.Row(int(row) - first), nil
 }
 
 func (v *vectors) place(raw []byte, lo, hi int, valid []bool) {
-	size := v.dim * 4
+	size := v.size
 	if valid == nil {
 		copy(v.mem[lo*size:hi*size], raw)
 		return

@@ -1,9 +1,9 @@
 package segment
 
 import (
+	"bytes"
 	"context"
 	"math/rand/v2"
-	"slices"
 	"testing"
 
 	"github.com/gyr-db/gyr/pkg/objstore/mem"
@@ -18,7 +18,12 @@ func TestManyPages(t *testing.T) {
 		{ID: fPK, Name: "id", Type: schema.Int64, PrimaryKey: true},
 		{ID: fVec, Name: "vec", Type: schema.FloatVector, Dim: dim},
 		{ID: fOptVec, Name: "side", Type: schema.FloatVector, Dim: dim, Nullable: true},
+		{ID: fHalf, Name: "half", Type: schema.Float16Vector, Dim: 2 * dim, Nullable: true},
+		{ID: fBrain, Name: "brain", Type: schema.BFloat16Vector, Dim: 2 * dim},
+		{ID: fBytes, Name: "bytes", Type: schema.Int8Vector, Dim: 4 * dim, Nullable: true},
+		{ID: fBits, Name: "bits", Type: schema.BinaryVector, Dim: 32 * dim},
 	}}
+	ids := fieldIDs(s)[1:]
 	r := rand.New(rand.NewPCG(8, 8))
 	rows := Rows{Batch: emptyBatch(s)}
 	for i := range n {
@@ -39,20 +44,22 @@ func TestManyPages(t *testing.T) {
 			t.Fatal(err)
 		}
 		defer seg.Release()
-		if pages := len(seg.vectors[fVec].pages); pages < 5 {
-			t.Fatalf("only %d pages", pages)
+		for _, id := range ids {
+			if pages := len(seg.vectors[id].pages); pages < 3 {
+				t.Fatalf("field %d has only %d pages", id, pages)
+			}
 		}
 		some := allRows(n)
 		r.Shuffle(n, func(i, j int) { some[i], some[j] = some[j], some[i] })
 		some = some[:200]
-		b, err := seg.Fetch(some, []int64{fVec, fOptVec})
+		b, err := seg.Fetch(some, ids)
 		if err != nil {
 			t.Fatal(err)
 		}
 		for i, row := range some {
 			for f, c := range b.Columns {
 				want := rows.Batch.Columns[f+1]
-				if c.IsNull(i) != want.IsNull(int(row)) || !slices.Equal(c.Vector(i), want.Vector(int(row))) {
+				if c.IsNull(i) != want.IsNull(int(row)) || !bytes.Equal(c.VectorRow(i), want.VectorRow(int(row))) {
 					t.Fatalf("row %d, column %d, bucket %v: another vector", row, f, bucket)
 				}
 			}
@@ -60,7 +67,7 @@ func TestManyPages(t *testing.T) {
 		if _, err := seg.Vectors(fVec); (err != nil) != bucket {
 			t.Fatal(err)
 		}
-		_, _, err = seg.Search(context.Background(), SearchSpec{Field: fVec, Queries: make([]float32, dim), NQ: 1, K: 3, Metric: "L2", ReadTS: 1 << 60})
+		_, _, err = seg.Search(context.Background(), SearchSpec{Field: fVec, Queries: make([]byte, 4*dim), NQ: 1, K: 3, Metric: "L2", ReadTS: 1 << 60})
 		if (err != nil) != bucket {
 			t.Fatal(err)
 		}

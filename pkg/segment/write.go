@@ -203,7 +203,7 @@ func (w *fileWriter) rowGroup(pw *parquetWriter, lo, hi int) error {
 func rowGroupRows(s *schema.Schema) int {
 	size := 8
 	for i := range s.Fields {
-		size += max(16, 4*s.Fields[i].Dim)
+		size += max(16, s.Fields[i].Type.RowBytes(s.Fields[i].Dim))
 	}
 	return min(max(rowGroupBytes/size, minRowGroup), maxRowGroup)
 }
@@ -291,7 +291,7 @@ func (w *fileWriter) vectorSection(out *container, column int, e *columnEncoder)
 	if e.meta.Nulls > 0 {
 		valid = unpackBits(e.valid.bytes, w.rows)
 	}
-	pages, err := vectorPages(w.parquet, w.parquet.size, column, e.meta.Dim, valid)
+	pages, err := vectorPages(w.parquet, w.parquet.size, column, e.meta.Type.RowBytes(e.meta.Dim), valid)
 	if err != nil {
 		return err
 	}

@@ -78,7 +78,7 @@ func segmentMemory(coll *catalog.Collection, seg *catalog.Segment) int64 {
 		if field == nil || !field.Type.IsVector() {
 			continue
 		}
-		spec := index.Spec{Type: def.Type, Metric: def.Metric, Dim: field.Dim, Params: def.Params}
+		spec := index.SpecOf(field, def.Type, def.Metric, def.Params)
 		bytes += index.EstimateFootprint(spec, seg.Rows, built[def.ID]).Memory
 	}
 	return bytes

@@ -72,6 +72,7 @@ func appendColumn(dst, src *schema.Column) error {
 	dst.Bytes = append(dst.Bytes, src.Bytes...)
 	dst.Arrays = append(dst.Arrays, src.Arrays...)
 	dst.Vectors = append(dst.Vectors, src.Vectors...)
+	dst.Packed = append(dst.Packed, src.Packed...)
 	dst.N += src.N
 	return nil
 }

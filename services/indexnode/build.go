@@ -30,7 +30,7 @@ func (n *Node) buildIndex(ctx context.Context, t *catalog.Task, p *progress) (*c
 	if err != nil {
 		return nil, fmt.Errorf("vectors of segment %d: %w", t.Sources[0].ID, err)
 	}
-	spec := index.Spec{Type: t.Index.Type, Metric: t.Index.Metric, Dim: field.Dim, Params: t.Index.Params}
+	spec := index.SpecOf(field, t.Index.Type, t.Index.Metric, t.Index.Params)
 	file, err := index.Build(ctx, spec, raw, p.set)
 	if err != nil {
 		return nil, fmt.Errorf("build %s over segment %d: %w", spec.Type, t.Sources[0].ID, err)

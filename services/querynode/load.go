@@ -13,6 +13,7 @@ import (
 	"github.com/gyr-db/gyr/pkg/index"
 	"github.com/gyr-db/gyr/pkg/mq"
 	"github.com/gyr-db/gyr/pkg/objstore"
+	"github.com/gyr-db/gyr/pkg/schema"
 	"github.com/gyr-db/gyr/pkg/segment"
 )
 
@@ -219,11 +220,11 @@ func (n *Node) loadIndex(ctx context.Context, s *shard, e *sealedSegment, f cata
 
 // indexSpec is what an index of a collection is to be.
 func indexSpec(c *catalog.Collection, def *catalog.Index) index.Spec {
-	spec := index.Spec{Type: def.Type, Metric: def.Metric, Params: def.Params}
-	if field := c.Schema.FieldByID(def.FieldID); field != nil {
-		spec.Dim = field.Dim
+	field := c.Schema.FieldByID(def.FieldID)
+	if field == nil {
+		field = &schema.Field{} // of an index that nobody can use
 	}
-	return spec
+	return index.SpecOf(field, def.Type, def.Metric, def.Params)
 }
 
 // objectReader reads an object as an io.ReaderAt.

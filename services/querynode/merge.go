@@ -23,7 +23,7 @@ func (sc *scope) mergeHits(spec segment.SearchSpec, hits []index.Hits) *pb.SubRe
 	out := &pb.SubResult{Counts: make([]int32, spec.NQ)}
 	var keys schema.Keys
 	for q := range spec.NQ {
-		merged := mergeQuery(hits, q, ascending(spec.Metric))
+		merged := mergeQuery(hits, q, index.Ascending(spec.Metric))
 		out.Counts[q] = int32(sc.appendHits(out, &keys, merged, spec.K))
 	}
 	out.Keys = keys.Encode(nil)

@@ -108,10 +108,10 @@ func guard(fn func() error) (err error) {
 
 func searchSpec(sub *pb.SubSearch) (segment.SearchSpec, error) {
 	spec := segment.SearchSpec{Field: sub.Field, NQ: int(sub.Nq), K: int(sub.K), Metric: sub.Metric}
-	if len(sub.Vectors)%4 != 0 || sub.Nq <= 0 || sub.K <= 0 {
+	if sub.Nq <= 0 || sub.K <= 0 {
 		return spec, errs.New(errs.Internal, "search with %d bytes of vectors, nq %d, k %d", len(sub.Vectors), sub.Nq, sub.K)
 	}
-	spec.Queries = floats(sub.Vectors)
+	spec.Queries = aligned(sub.Vectors)
 	if len(sub.Plan) > 0 {
 		p, err := plan.Decode(sub.Plan)
 		if err != nil {
@@ -151,14 +151,10 @@ func effort(params map[string]string) (index.Effort, error) {
 	return e, nil
 }
 
-// floats copies little-endian float32 bytes.
-func floats(raw []byte) []float32 {
-	out := make([]float32, len(raw)/4)
-	if len(out) > 0 {
-		copy(unsafe.Slice((*byte)(unsafe.Pointer(&out[0])), len(out)*4), raw)
+// aligned returns raw at an address where numbers may lie, as a rule without copying.
+func aligned(raw []byte) []byte {
+	if len(raw) == 0 || uintptr(unsafe.Pointer(&raw[0]))%4 == 0 {
+		return raw
 	}
-	return out
+	return append(make([]byte, 0, len(raw)+4), raw...)
 }
-
-// ascending tells whether a smaller score is the better one.
-func ascending(metric string) bool { return metric == "L2" }
