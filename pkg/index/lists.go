@@ -3,6 +3,7 @@ package index
 import (
 	"context"
 	"errors"
+	"slices"
 
 	"github.com/gyr-db/gyr/pkg/errs"
 	"github.com/gyr-db/gyr/pkg/vector/flat"
@@ -10,14 +11,23 @@ import (
 	"github.com/gyr-db/gyr/pkg/vector/kernel"
 )
 
-// listIndex is IVF_FLAT or IVF_SQ8.
+// listIndex is an index of one of the IVF types.
 type listIndex struct {
 	*ivf.Index
 	scan flat.Scanner
 }
 
 func ivfConfig(p plain, set kernel.Set, workers int) ivf.Config {
-	return ivf.Config{Set: set, Metric: p.metric, Lists: p.nlist, Codes: p.kind == TypeIVFSQ8, Workers: workers}
+	return ivf.Config{Set: set, Metric: p.metric, Lists: p.nlist, Coding: codings(p.kind)[0], Workers: workers}
+}
+
+// codings returns what lists of an index type hold: the first is built, files of the others are read. IVF_FLAT promises
+// what a scan of raw vectors gives; codes with bounds give the same from a quarter of the bytes.
+func codings(kind string) []ivf.Coding {
+	if kind == TypeIVFSQ8 {
+		return []ivf.Coding{ivf.SQ8}
+	}
+	return []ivf.Coding{ivf.Exact, ivf.Plain}
 }
 
 func openLists(p plain, set kernel.Set, src source, raw Rows) (Index, error) {
@@ -26,7 +36,7 @@ func openLists(p plain, set kernel.Set, src source, raw Rows) (Index, error) {
 		return nil, openError(err)
 	}
 	err = fits(p, img)
-	if err == nil && img.HasCodes() != (p.kind == TypeIVFSQ8) {
+	if err == nil && !slices.Contains(codings(p.kind), img.Coding()) {
 		err = errs.New(errs.Corrupt, "opening a vector index: the file is not one of type %s", p.kind)
 	}
 	if err != nil {

@@ -3,6 +3,7 @@ package ivf
 import (
 	"context"
 	"fmt"
+	"math"
 
 	"github.com/gyr-db/gyr/pkg/vector"
 	"github.com/gyr-db/gyr/pkg/vector/internal/sq8"
@@ -43,7 +44,7 @@ func assemble(ctx context.Context, cfg Config, rows vector.Rows, progress func(f
 		}
 	}
 	g := c.dropEmpty(group(assign, k))
-	h := header{metric: cfg.Metric, codes: cfg.Codes, dim: rows.Dim(), lists: c.lists(), asked: cfg.Lists, rows: n, scale: 1, widen: 1}
+	h := header{metric: cfg.Metric, coding: cfg.Coding, dim: rows.Dim(), lists: c.lists(), asked: cfg.Lists, rows: n, scale: 1, widen: 1, reach: true}
 	img, err := newImage(h, h.plan())
 	if err != nil {
 		return nil, err
@@ -51,10 +52,8 @@ func assemble(ctx context.Context, cfg Config, rows vector.Rows, progress func(f
 	copy(img.centroids, c.centroids.Data)
 	copy(img.offs, g.offs)
 	copy(img.ids, g.ids)
-	if cfg.Codes {
-		if err := img.encode(ctx, cfg, rows); err != nil {
-			return nil, joinClose(err, img)
-		}
+	if err := img.encode(ctx, cfg, rows); err != nil {
+		return nil, joinClose(err, img)
 	}
 	img.file.Seal(img.head.encode())
 	report.Finish()
@@ -78,26 +77,61 @@ func (c *clustering) dropEmpty(g grouping) grouping {
 	return grouping{offs: offs, ids: g.ids}
 }
 
-// encode fills in the codes.
+// encode fills in codes and bounds.
 func (img *Image) encode(ctx context.Context, cfg Config, rows vector.Rows) error {
-	q := sq8.Quantiser{Set: cfg.Set, Metric: cfg.Metric, Mean: img.mean}
-	q.Train(rows)
-	img.head.scale = q.Scale
-	const step = 4096
-	workers, n := work.Workers(cfg.Workers), rows.Len()
-	err := work.Try(ctx, workers, (n+step-1)/step, func(b int) {
-		coder := q.NewCoder(rows)
-		for at := b * step; at < min((b+1)*step, n); at++ {
-			_, norm, _ := q.Encode(coder.Prepared(int(img.ids[at])), img.codes.Row(uint32(at)))
-			if cfg.Metric != vector.IP {
-				img.weight[at] = norm
-			}
-		}
-	})
-	if err != nil {
-		return err
+	q := sq8.Quantiser{Set: cfg.Set, Metric: cfg.Metric, Mean: img.mean, Scale: 1}
+	if cfg.Coding.scalar() {
+		q.Train(rows)
+		img.head.scale = q.Scale
 	}
-	coding := sq8.Coding{Quant: &q, Rows: rows, Codes: img.codes, Weight: img.weight, IDs: img.ids}
-	img.head.widen, err = sq8.MeasureWidening(ctx, coding, workers)
-	return err
+	// One list per call: it is the unit of bounds.
+	return work.Try(ctx, work.Workers(cfg.Workers), img.count(), func(l int) {
+		e := listEncoder{img: img, quant: &q, coder: q.NewCoder(rows), centroid: img.centroid(l)}
+		for at := img.offs[l]; at < img.offs[l+1]; at++ {
+			e.row(at)
+		}
+		img.reach[l] = e.reach
+	})
+}
+
+// listEncoder encodes the rows of one list.
+type listEncoder struct {
+	img      *Image
+	quant    *sq8.Quantiser
+	coder    *sq8.Coder
+	centroid []float32
+	reach    listReach
+}
+
+func (e *listEncoder) row(at uint32) {
+	x := e.coder.Prepared(int(e.img.ids[at]))
+	e.reach.Radius = max(e.reach.Radius, radius(x, e.centroid))
+	if !e.img.head.coding.scalar() {
+		return
+	}
+	code := e.img.codes.Row(at)
+	_, norm, _ := e.quant.Encode(x, code)
+	e.reach.Widen(e.quant.Residual(x, code))
+	if e.quant.Metric == vector.IP {
+		return
+	}
+	e.img.weight[at] = norm
+	if e.quant.Metric == vector.Cosine && e.quant.Set.Dot(x, x) == 0 {
+		// A row of length 0 has cosine 0 with every query, as if it lay at the distance of the root of 2, not of 1.
+		inv := 1 / float64(e.quant.Scale)
+		e.img.weight[at] += int32(min(inv*inv, 1<<24))
+	}
+}
+
+// radius returns a number that is not below the distance of two vectors.
+func radius(x, y []float32) float32 {
+	var sum float64
+	for d, v := range x {
+		e := float64(v) - float64(y[d])
+		sum += e * e
+	}
+	if r := math.Sqrt(sum) * (1 + 1e-6); r < math.MaxFloat32 {
+		return float32(r)
+	}
+	return float32(math.Inf(1))
 }

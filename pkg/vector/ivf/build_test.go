@@ -32,7 +32,7 @@ func image(t testing.TB, rows vector.Rows, cfg Config) []byte {
 func TestDeterministic(t *testing.T) {
 	rows := sample.Clustered(2, 0, 5000, 17, 10)
 	for _, metric := range metrics {
-		cfg := Config{Metric: metric, Lists: 50, Codes: true, Workers: 1}
+		cfg := Config{Metric: metric, Lists: 50, Coding: SQ8, Workers: 1}
 		one := image(t, rows, cfg)
 		cfg.Workers = 5
 		if !bytes.Equal(one, image(t, rows, cfg)) {
@@ -58,7 +58,7 @@ func TestBalance(t *testing.T) {
 
 func TestBuildErrors(t *testing.T) {
 	rows := sample.Clustered(5, 0, 20000, 8, 5)
-	good := Config{Set: testSet(t), Metric: vector.L2, Lists: 100, Codes: true}
+	good := Config{Set: testSet(t), Metric: vector.L2, Lists: 100, Coding: SQ8}
 	for name, change := range map[string]func(*Config){
 		"metric": func(c *Config) { c.Metric = 9 }, "no lists": func(c *Config) { c.Lists = 0 }, "lists": func(c *Config) { c.Lists = MaxLists + 1 },
 	} {
@@ -128,8 +128,8 @@ func TestOddRows(t *testing.T) {
 			change(i, rows.Vector(i))
 		}
 		for _, metric := range metrics {
-			for _, codes := range []bool{false, true} {
-				x := build(t, rows, Config{Metric: metric, Lists: 64, Codes: codes})
+			for _, coding := range codings {
+				x := build(t, rows, Config{Metric: metric, Lists: 64, Coding: coding})
 				if name == "not numbers" {
 					if hits, _, err := x.Search(t.Context(), queries, Params{K: 10, Probe: 16}); err != nil || len(hits[3]) != 10 {
 						t.Fatal(hits, err)
@@ -141,9 +141,9 @@ func TestOddRows(t *testing.T) {
 				}
 				hits, _ := search(t, x, queries, 10, 16, nil)
 				recall := sample.Recall(metric, hits, exact(t, x, queries, 10, nil))
-				t.Logf("%s %s codes %v: recall %.3f", name, metric, codes, recall)
+				t.Logf("%s %s %s: recall %.3f", name, metric, coding, recall)
 				if recall < 0.9 && !math.IsInf(float64(hits[0][0].Score), 0) {
-					t.Errorf("%s %s codes %v: recall %.3f", name, metric, codes, recall)
+					t.Errorf("%s %s %s: recall %.3f", name, metric, coding, recall)
 				}
 			}
 		}
@@ -159,7 +159,7 @@ func scale(row []float32, by float32) {
 func BenchmarkBuild(b *testing.B) {
 	rows := sample.Clustered(1, 0, 20000, 128, 300)
 	for range b.N {
-		img, err := Build(b.Context(), Config{Set: testSet(b), Metric: vector.L2, Lists: 128, Codes: true, Workers: 1}, rows, nil)
+		img, err := Build(b.Context(), Config{Set: testSet(b), Metric: vector.L2, Lists: 128, Coding: SQ8, Workers: 1}, rows, nil)
 		if err != nil {
 			b.Fatal(err)
 		}

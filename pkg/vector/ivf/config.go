@@ -20,19 +20,45 @@ const (
 	samplePerList = 256
 )
 
+// Coding is what lists hold beside row numbers. The numbers stand in files.
+type Coding uint8
+
+// Codings.
+const (
+	Plain  Coding = iota // nothing: searches score the raw vectors of whole lists
+	SQ8                  // a byte per dimension; a search scores exactly what codes cannot tell apart, but for rare errors
+	Exact                // the codes of SQ8, with bounds of their errors: results are those of Plain, without exception
+	PQ                   // codes of a product quantiser
+	RaBitQ               // a bit per dimension
+
+	numCodings
+)
+
+func (c Coding) String() string {
+	if c >= numCodings {
+		return fmt.Sprintf("coding %d", uint8(c))
+	}
+	return [...]string{"plain", "SQ8", "exact", "PQ", "RaBitQ"}[c]
+}
+
+// scalar reports whether codes are a byte per dimension.
+func (c Coding) scalar() bool { return c == SQ8 || c == Exact }
+
 // Config says what to build.
 type Config struct {
 	Set     kernel.Set
 	Metric  vector.Metric
-	Lists   int  // lists asked for, 1 to MaxLists
-	Codes   bool // whether lists hold codes
-	Workers int  // goroutines; 0 means one per processor
+	Lists   int // lists asked for, 1 to MaxLists
+	Coding  Coding
+	Workers int // goroutines; 0 means one per processor
 }
 
 func (c Config) validate(rows vector.Rows) error {
 	switch {
 	case !c.Metric.Dense():
 		return fmt.Errorf("unknown %s", c.Metric)
+	case c.Coding >= numCodings:
+		return fmt.Errorf("unknown %s", c.Coding)
 	case c.Lists < 1 || c.Lists > MaxLists:
 		return fmt.Errorf("number of lists %d is not in [1, %d]", c.Lists, MaxLists)
 	case rows.Dim() < 1 || rows.Dim() > MaxDim:

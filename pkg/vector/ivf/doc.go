@@ -2,13 +2,17 @@
 // centroids are nearest to the query.
 //
 // Centroids come from k-means over a sample. Lists hold row numbers; raw vectors stay with the caller and are read through
-// vector.Rows. With Codes each list has besides, in one piece, a small integer code per row (package sq8): a search then
-// scans codes and scores only the best rows exactly. Reported scores are always computed from raw vectors. L2 and IP rows
-// are put to the centroid at the least distance, for Cosine to that at the least angle.
+// vector.Rows. Beside them each list has, in one piece, codes of its rows (Coding): a search scans codes and scores only
+// those rows exactly that can be among the best. Reported scores are always computed from raw vectors. L2 and IP rows are
+// put to the centroid at the least distance, for Cosine to that at the least angle.
+//
+// Codes differ in what is known of their errors. Exact stores how far rows lie from their codes at most; a row whose
+// distance by code, less that error, is above the k-th best is out for certain. SQ8 takes three standard deviations for the
+// error.
 //
 // A search that meets too few allowed rows goes on with more lists, and scans the allowed rows one by one where that is the
-// cheaper way, so it returns min(k, allowed) rows whatever the filter. Looking at all lists of an index without codes gives
-// exactly what package flat gives.
+// cheaper way, so it returns min(k, allowed) rows whatever the filter. Looking at all lists of an index of coding Plain
+// or Exact gives exactly what package flat gives.
 //
 // Invariants: every row lies in exactly one list and no list is empty (checked when a file is loaded); equal rows and
 // settings give equal files, whatever the number of workers; the image is freed once, by Close, and never while a search

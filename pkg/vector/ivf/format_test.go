@@ -24,8 +24,8 @@ func load(b []byte) error {
 // TestRoundTrip: a loaded image is the written one, byte for byte.
 func TestRoundTrip(t *testing.T) {
 	rows := sample.Clustered(8, 0, 2000, 10, 20)
-	for _, codes := range []bool{false, true} {
-		b := image(t, rows, Config{Metric: vector.Cosine, Lists: 30, Codes: codes})
+	for _, coding := range codings {
+		b := image(t, rows, Config{Metric: vector.Cosine, Lists: 30, Coding: coding})
 		img, err := Load(bytes.NewReader(b), int64(len(b)))
 		if err != nil {
 			t.Fatal(err)
@@ -34,8 +34,8 @@ func TestRoundTrip(t *testing.T) {
 		if _, err := img.WriteTo(&buf); err != nil || !bytes.Equal(buf.Bytes(), b) {
 			t.Fatal("the second copy differs", err)
 		}
-		if img.Size() != int64(len(b)) || img.Len() != 2000 || img.Dim() != 10 || img.Metric() != vector.Cosine || img.HasCodes() != codes || img.Lists() != 30 {
-			t.Fatal(img.Size(), img.Len(), img.Dim(), img.Metric(), img.HasCodes(), img.Lists())
+		if img.Size() != int64(len(b)) || img.Len() != 2000 || img.Dim() != 10 || img.Metric() != vector.Cosine || img.Coding() != coding || img.Lists() != 30 {
+			t.Fatal(img.Size(), img.Len(), img.Dim(), img.Metric(), img.Coding(), img.Lists())
 		}
 		if err := img.Close(); err != nil {
 			t.Fatal(err)
@@ -48,7 +48,7 @@ func TestRoundTrip(t *testing.T) {
 
 // TestFlips changes single bytes all over a file: each must be reported as corruption of the section that it lies in.
 func TestFlips(t *testing.T) {
-	b := image(t, sample.Clustered(9, 0, 300, 5, 4), Config{Metric: vector.L2, Lists: 5, Codes: true})
+	b := image(t, sample.Clustered(9, 0, 300, 5, 4), Config{Metric: vector.L2, Lists: 5, Coding: SQ8})
 	l, _, err := format().Header(bytes.NewReader(b), int64(len(b)))
 	if err != nil {
 		t.Fatal(err)
@@ -110,7 +110,7 @@ func TestVersions(t *testing.T) {
 
 // TestForged edits fields under right checksums: what would lead a search astray is refused.
 func TestForged(t *testing.T) {
-	clean := image(t, sample.Clustered(9, 0, 300, 5, 4), Config{Metric: vector.L2, Lists: 5, Codes: true})
+	clean := image(t, sample.Clustered(9, 0, 300, 5, 4), Config{Metric: vector.L2, Lists: 5, Coding: SQ8})
 	l, _, err := format().Header(bytes.NewReader(clean), int64(len(clean)))
 	if err != nil {
 		t.Fatal(err)
@@ -145,9 +145,9 @@ func TestForged(t *testing.T) {
 // FuzzLoad: whatever a file holds, loading refuses it or gives an index that can be searched.
 func FuzzLoad(f *testing.F) {
 	rows := sample.Clustered(9, 0, 70, 3, 4)
-	for _, codes := range []bool{false, true} {
+	for _, coding := range codings {
 		for _, m := range []vector.Metric{vector.L2, vector.IP} {
-			f.Add(image(f, rows, Config{Metric: m, Lists: 2, Codes: codes}), true)
+			f.Add(image(f, rows, Config{Metric: m, Lists: 2, Coding: coding}), true)
 		}
 	}
 	f.Fuzz(func(t *testing.T, b []byte, fix bool) {

@@ -3,9 +3,11 @@ package ivf
 import (
 	"fmt"
 	"io"
+	"unsafe"
 
 	"github.com/gyr-db/gyr/pkg/vector"
 	"github.com/gyr-db/gyr/pkg/vector/internal/imagefile"
+	"github.com/gyr-db/gyr/pkg/vector/internal/sq8"
 	"github.com/gyr-db/gyr/pkg/vector/kernel"
 )
 
@@ -20,13 +22,28 @@ type Image struct {
 type lists struct {
 	centroids []float32 // count x dim
 	grouping
-	// Only with codes; codes and weights lie in the order of the lists.
+	reach []listReach // none in old files
+	// Only with scalar codes; codes and weights lie in the order of the lists.
 	mean   []float32
 	codes  kernel.Codes
 	weight []int32 // |code|^2; zero for inner product
 }
 
+// listReach bounds the rows of a list.
+type listReach struct {
+	sq8.Reach         // of scalar codes
+	Radius    float32 // the greatest distance of a row from the centroid; for Cosine, of rows of length 1
+}
+
+const reachSize = 12
+
 func (l *lists) count() int { return max(0, len(l.offs)-1) }
+
+// centroid returns the centroid of list i.
+func (l *lists) centroid(i int) []float32 {
+	dim := len(l.centroids) / l.count()
+	return l.centroids[i*dim : (i+1)*dim]
+}
 
 // newImage allocates memory and points the slices into it.
 func newImage(h header, layout imagefile.Layout) (*Image, error) {
@@ -38,11 +55,20 @@ func newImage(h header, layout imagefile.Layout) (*Image, error) {
 	img.lists = lists{
 		centroids: imagefile.Words[float32](file.Section(kindCentroids)),
 		grouping:  grouping{offs: imagefile.Words[uint32](file.Section(kindOffsets)), ids: imagefile.Words[uint32](file.Section(kindRows))},
+		reach:     reaches(file.Section(kindReach)),
 		mean:      imagefile.Words[float32](file.Section(kindMean)),
 		codes:     kernel.Codes{Data: file.Section(kindCodes), Stride: kernel.CodeStride(h.dim)},
 		weight:    imagefile.Words[int32](file.Section(kindWeights)),
 	}
 	return img, nil
+}
+
+// reaches views bytes of an image as the bounds of lists.
+func reaches(b []byte) []listReach {
+	if len(b) == 0 {
+		return nil
+	}
+	return unsafe.Slice((*listReach)(unsafe.Pointer(&b[0])), len(b)/reachSize)
 }
 
 // check makes sure that every row lies in exactly one list, and that no list is empty.
@@ -57,6 +83,11 @@ func (img *Image) check() error {
 	}
 	if int(at) != n {
 		return corrupt(kindOffsets, "the lists have %d rows, expected %d", at, n)
+	}
+	for l, r := range img.reach {
+		if !(r.Off >= 0) || !(r.Norm >= 0) || !(r.Radius >= 0) {
+			return corrupt(kindReach, "list %d has the bounds %v", l, r)
+		}
 	}
 	seen := make([]uint64, (n+63)/64)
 	for _, id := range img.ids {
@@ -77,8 +108,8 @@ func (img *Image) Dim() int { return img.head.dim }
 // Metric returns the metric that the index was built for.
 func (img *Image) Metric() vector.Metric { return img.head.metric }
 
-// HasCodes reports whether lists hold codes.
-func (img *Image) HasCodes() bool { return img.head.codes }
+// Coding returns what lists hold beside row numbers.
+func (img *Image) Coding() Coding { return img.head.coding }
 
 // Lists returns the number of lists, which may be smaller than asked for.
 func (img *Image) Lists() int { return img.head.lists }

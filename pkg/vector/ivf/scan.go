@@ -5,145 +5,134 @@ import (
 	"math"
 	"math/bits"
 
-	"github.com/gyr-db/gyr/pkg/vector"
 	"github.com/gyr-db/gyr/pkg/vector/flat"
-	"github.com/gyr-db/gyr/pkg/vector/internal/sq8"
 	"github.com/gyr-db/gyr/pkg/vector/topk"
 )
 
 const (
-	batch     = 128 // rows measured per step
+	batch     = 128 // rows scored per step
 	testBatch = 64  // rows per call of a filter
-	// checkEvery is the number of batches between two looks at the context.
+	// checkEvery is the number of steps between two looks at the context.
 	checkEvery = 64
-	// codeGain is how many rows can be measured by code in the time of one by raw vector.
-	codeGain = 4
+	// codeGain is how many rows can be measured by code in the time that one of them takes to be found in the filter, read
+	// and scored by its raw vector.
+	codeGain = 8
+	// fetchCost is how many times as long that takes when vectors do not lie in memory.
+	fetchCost = 16
 )
 
-// run looks at lists, nearest first, until it has met enough allowed rows.
+// run looks at lists, nearest first, until it has met enough allowed rows, or scores all allowed rows, which it reports.
 //
 // Among few allowed rows the k best lie further away than among all, so a filter widens the search by the root of its share.
 // It is replaced by an exact scan of the allowed rows where that costs no more than the same search without a filter. The
 // last rows of what was found are not reliable, so meeting k rows is not enough.
-func (s *searcher) run(ctx context.Context, query []float32) error {
-	s.rank(query)
-	s.found = 0
+func (s *searcher) run(ctx context.Context, query []float32) (scanned bool, err error) {
+	if err := s.ranker.rank(ctx, query, s.nearby); err != nil {
+		return false, err
+	}
+	s.stats.Distances += len(s.nearby)
+	s.found, s.measured, s.tested, s.passed = 0, 0, 0, 0
 	n, lists := s.x.img.Len(), s.x.img.count()
 	enough := min(2*s.p.K, n)
 	share := max(1/float64(n), float64(s.allowed)/float64(n))
 	probe := min(lists, int(float64(s.p.Probe)/math.Sqrt(share)))
 	for done := 0; ; {
 		if s.exactIsCheaper(max(done, s.p.Probe)) {
-			return s.exact(ctx, query)
+			return true, s.exact(ctx, query)
 		}
 		if err := s.lists(ctx, done, probe); err != nil {
-			return err
+			return false, err
 		}
-		if s.found >= enough || probe == lists {
-			return nil
+		if s.met() >= enough || probe == lists {
+			return false, nil
 		}
 		s.count()
 		done, probe = probe, min(lists, 2*probe)
 	}
 }
 
-// rank scores all centroids.
-func (s *searcher) rank(query []float32) {
-	set, img := s.x.quant.Set, s.x.img
-	if s.x.quant.Metric == vector.L2 {
-		set.L2Range(query, img.centroids, len(query), s.nearby)
-	} else {
-		set.IPRange(query, img.centroids, len(query), s.nearby) // for Cosine they have length 1
-	}
-	s.stats.Distances += len(s.nearby)
-}
-
 // lists looks at the lists from to to-1 in the order of their centroids.
 func (s *searcher) lists(ctx context.Context, from, to int) error {
-	s.order.Reset(to)
+	for _, p := range s.nearest(to)[from:] {
+		s.stats.Hops++
+		l := int(topk.ID(p))
+		if s.codes == nil {
+			if err := s.list(ctx, l); err != nil {
+				return err
+			}
+			continue
+		}
+		if err := s.codes.list(ctx, l); err != nil {
+			return err
+		}
+	}
+	return s.score(ctx)
+}
+
+// nearest returns pairs of (key, list) of the nearest lists.
+func (s *searcher) nearest(count int) []uint64 {
+	s.order.Reset(count)
 	bound := s.order.Bound()
-	for l, score := range s.nearby {
-		if p := topk.Pack(s.x.quant.Metric.Key(score), uint32(l)); p < bound {
+	for l, d := range s.nearby {
+		if p := topk.Pack(ascending.Key(d), uint32(l)); p < bound {
 			s.order.Push(p)
 			bound = s.order.Bound()
 		}
 	}
-	for _, p := range s.order.Sort()[from:] {
-		if err := s.list(ctx, int(topk.ID(p))); err != nil {
-			return err
-		}
-	}
-	return s.flush(ctx)
+	return s.order.Sort()
 }
 
-// list looks at one list.
+// list scores the allowed rows of a list.
 func (s *searcher) list(ctx context.Context, l int) error {
-	s.stats.Hops++
 	end := s.x.img.offs[l+1]
 	for at := s.x.img.offs[l]; at < end; at += testBatch {
 		ids := s.x.img.ids[at:min(at+testBatch, end)]
-		if len(s.places)+len(ids) > batch {
-			if s.steps++; s.steps%checkEvery == 0 && ctx.Err() != nil {
-				s.places = s.places[:0]
-				return ctx.Err()
+		if len(s.ids)+len(ids) > batch {
+			if err := s.look(ctx); err != nil {
+				s.ids = s.ids[:0]
+				return err
 			}
-			if err := s.flush(ctx); err != nil {
+			if err := s.score(ctx); err != nil {
 				return err
 			}
 		}
-		allowed := ^uint64(0) >> (testBatch - len(ids))
-		if s.p.Filter != nil {
-			allowed &= s.p.Filter.Test(ids)
-		}
+		allowed := s.test(ids)
 		s.found += bits.OnesCount64(allowed)
 		for ; allowed != 0; allowed &= allowed - 1 {
-			s.places = append(s.places, at+uint32(bits.TrailingZeros64(allowed)))
+			s.ids = append(s.ids, ids[bits.TrailingZeros64(allowed)])
 		}
 	}
 	return nil
 }
 
-// flush measures the rows in places and empties it.
-func (s *searcher) flush(ctx context.Context) error {
-	if !s.x.img.HasCodes() {
-		return s.score(ctx)
+// test returns which of up to 64 rows are allowed.
+func (s *searcher) test(ids []uint32) uint64 {
+	allowed := ^uint64(0) >> (testBatch - len(ids))
+	if s.p.Filter != nil {
+		allowed &= s.p.Filter.Test(ids)
 	}
-	dist := s.dist[:len(s.places)]
-	s.query.Measure(s.x.quant.Set, s.x.img.codes, s.places, s.x.img.weight, dist)
-	bound := s.codes.Bound()
-	for i, d := range dist {
-		if p := topk.Pack(sq8.Key(d), s.places[i]); p < bound {
-			s.codes.Push(p)
-			bound = s.codes.Bound()
-		}
-	}
-	s.stats.Distances += len(dist)
-	s.places = s.places[:0]
-	return nil
+	return allowed
 }
 
-// score scores the rows in places exactly and empties it.
-func (s *searcher) score(ctx context.Context) error {
-	s.ids = s.ids[:0]
-	for _, at := range s.places {
-		s.ids = append(s.ids, s.x.img.ids[at])
+// offer gives the allowed row at a place to the pool.
+func (s *searcher) offer(least, most float32, place uint32) {
+	if least > s.pool.bound {
+		return
 	}
-	rows, err := s.raw.Get(ctx, s.ids)
-	if err != nil {
-		return err
+	s.tested++
+	if s.test(s.x.img.ids[place:place+1]) != 0 {
+		s.passed++
+		s.pool.add(least, most, place)
 	}
-	out := s.scores[:len(s.places)]
-	s.scorer.Rows(rows, out)
-	bound := s.best.Bound()
-	for i, at := range s.places {
-		if p := topk.Pack(s.x.quant.Metric.Key(out[i]), s.x.img.ids[at]); p < bound {
-			s.best.Push(p)
-			bound = s.best.Bound()
-		}
+}
+
+// met returns how many allowed rows the search has met. Of rows that were too far to be tested, as many count as allowed as
+// among the others.
+func (s *searcher) met() int {
+	if s.tested == 0 {
+		return s.found
 	}
-	s.stats.Distances += len(out)
-	s.places = s.places[:0]
-	return nil
+	return s.found + s.passed*s.measured/s.tested
 }
 
 // exactIsCheaper decides whether scoring all allowed rows costs no more than looking at lists whole.
@@ -152,8 +141,11 @@ func (s *searcher) exactIsCheaper(lists int) bool {
 		return false
 	}
 	whole := float64(s.x.img.Len()) * float64(lists) / float64(s.x.img.count())
-	if s.x.img.HasCodes() {
+	if s.codes != nil {
 		whole /= codeGain
+		if !s.x.inPlace {
+			whole /= fetchCost
+		}
 	}
 	return float64(s.allowed) <= max(whole, float64(s.p.K))
 }
@@ -166,7 +158,6 @@ func (s *searcher) exact(ctx context.Context, query []float32) error {
 	if err != nil {
 		return err
 	}
-	s.codes.Reset(0)
 	s.best.Reset(s.p.K)
 	for _, h := range hits[0] {
 		s.best.Push(topk.Pack(s.x.quant.Metric.Key(h.Score), h.ID))

@@ -16,6 +16,8 @@ type Index struct {
 	img     *Image
 	rows    vector.Rows
 	quant   sq8.Quantiser
+	coarse  coarse
+	inPlace bool      // whether raw vectors lie in memory
 	scratch sync.Pool // of *searcher
 }
 
@@ -26,7 +28,10 @@ func NewIndex(set kernel.Set, img *Image, rows vector.Rows) (*Index, error) {
 			img.Len(), img.Dim(), rows.Len(), rows.Dim())
 	}
 	x := &Index{img: img, rows: rows}
+	_, fetched := rows.(vector.Fetcher)
+	x.inPlace = !fetched
 	x.quant = sq8.Quantiser{Set: set, Metric: img.Metric(), Mean: img.mean, Scale: img.head.scale}
+	x.coarse = newCoarse(set, img)
 	x.scratch.New = func() any { return newSearcher(x) }
 	return x, nil
 }
@@ -61,7 +66,7 @@ func (x *Index) Search(ctx context.Context, queries []float32, p Params) ([][]ve
 		return nil, stats, fmt.Errorf("%d query values are no multiple of dimension %d", len(queries), dim)
 	}
 	if p.K < 0 || p.Probe < 1 {
-		return nil, stats, fmt.Errorf("k %d is negative, or the number of lists to look at, %d, is not positive", p.K, p.Probe)
+		return nil, stats, fmt.Errorf("searching for %d rows in %d lists", p.K, p.Probe)
 	}
 	if err := x.img.file.Acquire(); err != nil {
 		return nil, stats, err
@@ -87,6 +92,16 @@ func (x *Index) Search(ctx context.Context, queries []float32, p Params) ([][]ve
 	return hits, s.stats, nil
 }
 
+// coder measures rows by their codes.
+type coder interface {
+	// begin prepares for a query.
+	begin(query []float32)
+	// list offers the rows of a list to the pool.
+	list(ctx context.Context, l int) error
+	// reached returns the estimate that stands for a score, and whether rows whose least score is above it cannot be better.
+	reached(score float32) (float32, bool)
+}
+
 // searcher is the scratch of one Search call.
 type searcher struct {
 	x      *Index
@@ -94,35 +109,34 @@ type searcher struct {
 	stats  vector.Stats
 	scorer vector.Scorer
 	best   topk.Heap // of exact scores
-
 	order  topk.Heap // of lists
 	nearby []float32 // scores of all centroids
-	found  int       // allowed rows met
-
-	places []uint32 // of rows in the lists, to be measured next
+	ranker ranker
 	raw    vector.Gatherer
-	ids    []uint32
+	ids    []uint32 // to be scored next
 	scores []float32
 	steps  int
+
+	found    int // allowed rows met by asking the filter first
+	measured int // rows measured before the filter was asked,
+	tested   int // those of them that were near enough to ask,
+	passed   int // and those of these that are allowed
 
 	words   []uint64 // of the filter, once they were needed
 	allowed int      // how many rows are, estimated until words are known
 
-	// Only with codes.
-	buf   []float32
-	query sq8.Coded
-	dist  []int32
-	codes topk.Heap // of distances by code and places
-	keys  []uint32
+	codes coder // nil without codes
+	pool  pool
 }
 
 func newSearcher(x *Index) *searcher {
 	s := &searcher{
-		x: x, nearby: make([]float32, x.img.count()),
-		places: make([]uint32, 0, batch), raw: vector.NewGatherer(x.rows), ids: make([]uint32, 0, batch), scores: make([]float32, batch),
+		x: x, nearby: make([]float32, x.img.count()), ranker: x.coarse.ranker(),
+		raw: vector.NewGatherer(x.rows), ids: make([]uint32, 0, batch), scores: make([]float32, batch),
 	}
-	if x.img.HasCodes() {
-		s.buf, s.dist, s.query.Q = make([]float32, x.img.Dim()), make([]int32, batch), make([]int8, x.img.codes.Stride)
+	switch {
+	case x.img.head.coding.scalar():
+		s.codes = newScalarCoder(s)
 	}
 	return s
 }
@@ -152,38 +166,16 @@ func (s *searcher) search(ctx context.Context, query []float32) ([]uint64, error
 	}
 	q := &s.x.quant
 	s.scorer = vector.NewScorer(q.Set, q.Metric, s.x.rows.Elem(), query)
-	candidates := 0
-	if s.x.img.HasCodes() {
-		q.Query(q.Prepare(query, s.buf), &s.query)
-		candidates = sq8.Candidates(s.p.K, s.query.Widening(s.x.img.head.widen))
-		s.codes.Reset(min(sq8.Limit(candidates), s.x.img.Len()))
+	if s.codes != nil {
+		s.pool.reset(s.p.K, false)
+		s.codes.begin(query)
 	}
-	if err := s.run(ctx, query); err != nil {
+	scanned, err := s.run(ctx, query)
+	if err == nil && !scanned && s.codes != nil {
+		err = s.rerank(ctx)
+	}
+	if err != nil {
 		return nil, err
 	}
-	if s.codes.Len() > 0 {
-		if err := s.rerank(ctx, candidates); err != nil {
-			return nil, err
-		}
-	}
 	return s.best.Sort(), nil
-}
-
-// rerank scores the rows with the best codes exactly and keeps the best.
-func (s *searcher) rerank(ctx context.Context, candidates int) error {
-	pairs := s.codes.Sort()
-	s.keys = s.keys[:0]
-	for _, p := range pairs {
-		s.keys = append(s.keys, topk.Key(p))
-	}
-	pairs = pairs[:s.query.Cut(s.keys, s.p.K, candidates)]
-	for _, p := range pairs {
-		if s.places = append(s.places, topk.ID(p)); len(s.places) == batch {
-			if err := s.score(ctx); err != nil {
-				return err
-			}
-		}
-	}
-	s.codes.Reset(0)
-	return s.score(ctx)
 }

@@ -16,6 +16,8 @@ import (
 
 var metrics = []vector.Metric{vector.L2, vector.IP, vector.Cosine}
 
+var codings = []Coding{Plain, SQ8, Exact}
+
 func testSet(t testing.TB) kernel.Set {
 	t.Helper()
 	s, err := kernel.Default()
@@ -123,17 +125,17 @@ func TestRecall(t *testing.T) {
 	rows := sample.Clustered(1, 0, n, dim, 100)
 	queries := sample.Clustered(1, 1, nq, dim, 100).Data
 	for _, metric := range metrics {
-		for _, codes := range []bool{false, true} {
-			x := build(t, rows, Config{Metric: metric, Lists: 128, Codes: codes})
+		for _, coding := range codings {
+			x := build(t, rows, Config{Metric: metric, Lists: 128, Coding: coding})
 			if x.img.Lists() < 120 {
 				t.Fatalf("only %d lists", x.img.Lists())
 			}
 			for name, f := range filters(rows) {
 				hits, stats := search(t, x, queries, k, 16, f)
 				recall := sample.Recall(metric, hits, exact(t, x, queries, k, f))
-				t.Logf("%s codes %v %s: recall %.4f, %d distances per query", metric, codes, name, recall, stats.Distances/nq)
+				t.Logf("%s %s %s: recall %.4f, %d distances per query", metric, coding, name, recall, stats.Distances/nq)
 				if recall < 0.95 {
-					t.Errorf("%s codes %v %s: recall %.4f", metric, codes, name, recall)
+					t.Errorf("%s %s %s: recall %.4f", metric, coding, name, recall)
 				}
 				if f == nil && stats.Distances > nq*n/3 {
 					t.Errorf("%d distances per query", stats.Distances/nq)
@@ -158,7 +160,7 @@ func TestAllLists(t *testing.T) {
 					t.Fatalf("%s query %d: %v, want %v", metric, q, hits[q], want[q])
 				}
 			}
-			x = build(t, rows, Config{Metric: metric, Lists: 64, Codes: true})
+			x = build(t, rows, Config{Metric: metric, Lists: 64, Coding: SQ8})
 			hits, _ = search(t, x, queries, k, MaxLists, f)
 			if r := sample.Recall(metric, hits, want); r < 0.995 {
 				t.Fatalf("%s: recall %.4f", metric, r)
@@ -171,7 +173,7 @@ func TestAllLists(t *testing.T) {
 func TestSizes(t *testing.T) {
 	for _, n := range []int{0, 1, 2, 5, 31, 32, 33, 63, 64, 65, 127, 300} {
 		rows := sample.Clustered(3, 0, n, 3, 4)
-		for _, c := range []Config{{Lists: 1}, {Lists: 128}, {Lists: 2, Codes: true}, {Lists: MaxLists, Codes: true, Workers: 3}} {
+		for _, c := range []Config{{Lists: 1}, {Lists: 128}, {Lists: 2, Coding: SQ8}, {Lists: MaxLists, Coding: SQ8, Workers: 3}} {
 			for _, c.Metric = range metrics {
 				x := build(t, rows, c)
 				for _, k := range []int{0, 1, 7, 1000} {
@@ -189,8 +191,8 @@ func TestManyHits(t *testing.T) {
 	const n, dim = 20000, 8
 	rows := sample.Clustered(10, 0, n, dim, 50)
 	query := sample.Clustered(10, 1, 1, dim, 50).Data
-	for _, codes := range []bool{false, true} {
-		x := build(t, rows, Config{Metric: vector.L2, Lists: 128, Codes: codes})
+	for _, coding := range codings {
+		x := build(t, rows, Config{Metric: vector.L2, Lists: 128, Coding: coding})
 		for _, k := range []int{1, 500, 16384, 30000} {
 			for _, f := range []*sample.Bits{nil, sample.Share(1, n, 0.5)} {
 				hits, _ := search(t, x, query, k, 8, f)
@@ -207,8 +209,8 @@ func TestOtherSide(t *testing.T) {
 	const n, dim = 20000, 16
 	rows := sample.Clustered(11, 0, n, dim, 8)
 	query := rows.Vector(5)
-	for _, codes := range []bool{false, true} {
-		x := build(t, rows, Config{Metric: vector.L2, Lists: 64, Codes: codes})
+	for _, coding := range codings {
+		x := build(t, rows, Config{Metric: vector.L2, Lists: 64, Coding: coding})
 		near := exact(t, x, query, n/5, nil)[0]
 		f := sample.Where(n, func(int) bool { return true })
 		for _, h := range near {
@@ -228,11 +230,11 @@ func TestTiers(t *testing.T) {
 	queries := sample.Clustered(5, 1, 20, 33, 30).Data
 	for _, set := range kernel.Tiers() {
 		for _, metric := range metrics {
-			for _, codes := range []bool{false, true} {
-				x := build(t, rows, Config{Set: set, Metric: metric, Lists: 32, Codes: codes})
+			for _, coding := range codings {
+				x := build(t, rows, Config{Set: set, Metric: metric, Lists: 32, Coding: coding})
 				hits, _ := search(t, x, queries, 10, 8, nil)
 				if r := sample.Recall(metric, hits, exact(t, x, queries, 10, nil)); r < 0.95 {
-					t.Errorf("%s %s codes %v: recall %.3f", set.Name(), metric, codes, r)
+					t.Errorf("%s %s %s: recall %.3f", set.Name(), metric, coding, r)
 				}
 			}
 		}
@@ -241,7 +243,7 @@ func TestTiers(t *testing.T) {
 
 func TestCloseWhileSearching(t *testing.T) {
 	rows := sample.Clustered(12, 0, 3000, 24, 10)
-	x := build(t, rows, Config{Metric: vector.Cosine, Lists: 16, Codes: true})
+	x := build(t, rows, Config{Metric: vector.Cosine, Lists: 16, Coding: SQ8})
 	var wg sync.WaitGroup
 	started := make(chan struct{}, 4)
 	for range 4 {
@@ -329,8 +331,8 @@ func TestSearchErrors(t *testing.T) {
 // scratches is left out: under the race detector it forgets some of what it is given.)
 func TestSearchAllocations(t *testing.T) {
 	rows := sample.Clustered(14, 0, 20000, 32, 10)
-	for _, codes := range []bool{false, true} {
-		x := build(t, rows, Config{Metric: vector.L2, Lists: 64, Codes: codes})
+	for _, coding := range codings {
+		x := build(t, rows, Config{Metric: vector.L2, Lists: 64, Coding: coding})
 		for _, f := range []*sample.Bits{nil, sample.Share(1, 20000, 0.9)} {
 			s := newSearcher(x)
 			p, ctx := Params{K: 10, Probe: 8, Filter: filter(f)}, t.Context()
@@ -350,14 +352,14 @@ func TestSearchAllocations(t *testing.T) {
 func BenchmarkSearch(b *testing.B) {
 	rows := sample.Clustered(1, 0, 50000, 128, 300)
 	queries := sample.Clustered(1, 1, 1000, 128, 300)
-	for _, codes := range []bool{false, true} {
-		x := build(b, rows, Config{Metric: vector.L2, Lists: 128, Codes: codes})
+	for _, coding := range codings {
+		x := build(b, rows, Config{Metric: vector.L2, Lists: 128, Coding: coding})
 		for _, share := range []float64{1, 0.5, 0.1, 0.01} {
 			var f vector.Filter
 			if share < 1 {
 				f = sample.Share(1, 50000, share)
 			}
-			b.Run(fmt.Sprintf("codes=%v/share=%g", codes, share), func(b *testing.B) {
+			b.Run(fmt.Sprintf("%s/share=%g", coding, share), func(b *testing.B) {
 				for i := range b.N {
 					if _, _, err := x.Search(b.Context(), queries.Vector(i%1000), Params{K: 10, Probe: 8, Filter: f}); err != nil {
 						b.Fatal(err)

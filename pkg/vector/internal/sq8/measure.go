@@ -25,6 +25,20 @@ func (c *Coded) Measure(set kernel.Set, codes kernel.Codes, ids []uint32, weight
 	}
 }
 
+// MeasureRange is Measure for the code rows from first on, len(dist) of them.
+func (c *Coded) MeasureRange(set kernel.Set, codes kernel.Codes, first int, weight, dist []int32) {
+	if !c.Weights || c.Ratio != 1 {
+		set.SQ8Range(c.Q, codes, first, len(dist), nil, c.Bias, dist)
+		if c.Weights {
+			for i, w := range weight[first : first+len(dist)] {
+				dist[i] += int32(c.Ratio * float32(w))
+			}
+		}
+		return
+	}
+	set.SQ8Range(c.Q, codes, first, len(dist), weight, c.Bias, dist)
+}
+
 // farWiden multiplies the candidates of queries that lie so far from the rows that their codes are coarse.
 const farWiden = 8
 

@@ -171,6 +171,8 @@ type Coded struct {
 	Ratio   float32 // 1 unless the query is far wider than the rows; see fit
 	Weights bool    // whether weights count
 	Length  float64 // of Q
+
+	inv float32 // Q is the query, or its offset from the mean, times this
 }
 
 // Query codes x, using and keeping the memory of c.Q.
@@ -184,17 +186,25 @@ func (q *Quantiser) Query(x []float32, c *Coded) {
 		inv, c.Ratio = own, own*q.Scale
 	}
 	var sum, norm int32
+	code := c.Q[:len(x)]
 	for d, v := range x {
 		if mean != nil {
 			v -= mean[d]
 		}
-		v = max(-127, min(127, v*inv))
-		i := int32(math.RoundToEven(float64(v)))
-		c.Q[d] = int8(i)
+		// Comparisons rather than min and max, which care for zeros with signs and are slower.
+		switch v *= inv; {
+		case !(v < 127):
+			v = 127
+		case v < -127:
+			v = -127
+		}
+		i := int32(v+128.5) - 128 // rounded to the nearest, see Encode
+		code[d] = int8(i)
 		sum += i
 		norm += i * i
 	}
 	clear(c.Q[len(x):])
+	c.inv = inv
 	c.Length = math.Sqrt(float64(norm))
 	c.Bias = 256 * sum
 	if c.Weights && c.Ratio == 1 {
@@ -205,7 +215,9 @@ func (q *Quantiser) Query(x []float32, c *Coded) {
 func (q *Quantiser) ownScale(x []float32) float32 {
 	var widest float32
 	for _, v := range x {
-		widest = max(widest, max(v, -v))
+		if v = magnitude(v); v > widest {
+			widest = v
+		}
 	}
 	if inv := 127 / widest; widest > 0 && !math.IsInf(float64(inv), 0) {
 		return inv
@@ -217,17 +229,28 @@ func (q *Quantiser) ownScale(x []float32) float32 {
 // allowed to take a hundredth of the query's squared offset, as it may with rows.
 func (q *Quantiser) fit(x []float32) float32 {
 	limit := 127 * q.Scale
-	var total, lost, widest float64
+	var widest float32
+	mean := q.Mean[:len(x)]
 	for d, v := range x {
-		o := math.Abs(float64(v - q.Mean[d]))
+		if o := magnitude(v - mean[d]); o > widest {
+			widest = o
+		}
+	}
+	if widest <= limit || math.IsInf(float64(widest), 0) {
+		return 0
+	}
+	var total, lost float64
+	for d, v := range x {
+		o := float64(magnitude(v - mean[d]))
 		total += o * o
-		widest = max(widest, o)
 		if e := o - float64(limit); e > 0 {
 			lost += e * e
 		}
 	}
-	if lost <= total/100 || math.IsInf(widest, 0) {
+	if lost <= total/100 {
 		return 0
 	}
-	return float32(127 / widest)
+	return 127 / widest
 }
+
+func magnitude(v float32) float32 { return math.Float32frombits(math.Float32bits(v) &^ (1 << 31)) }
