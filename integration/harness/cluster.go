@@ -143,6 +143,15 @@ func (m *Member) Restart(t testing.TB) {
 	}
 }
 
+// Args are a member's arguments, Env its own part of the environment: for a tool that works in its place.
+func (m *Member) Args() []string { return m.args }
+
+// Env is a member's own part of the environment.
+func (m *Member) Env() []string { return m.env }
+
+// Dir is the data folder of a server, such as etcd.
+func (c *Cluster) Dir(name string) string { return filepath.Join(c.dir, name) }
+
 // ByRole returns the members of a role.
 func (c *Cluster) ByRole(role string) []*Member {
 	var out []*Member

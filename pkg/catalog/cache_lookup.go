@@ -187,6 +187,13 @@ func (c *Cache) Cluster() *Cluster {
 	return c.tables.cluster
 }
 
+// Copies are the copies of the catalog in the bucket; nil before the first was begun.
+func (c *Cache) Copies() *Copies {
+	c.mu.RLock()
+	defer c.mu.RUnlock()
+	return c.tables.copies
+}
+
 // ModRev is the revision of the last change of a mirrored key, to compare in a transaction that builds on what the
 // cache shows; zero when the key is not there.
 func (c *Cache) ModRev(key string) int64 {

@@ -14,6 +14,7 @@ type tables struct {
 	bad  map[string]error // keys whose record cannot be read; they are in no other table
 
 	cluster     *Cluster
+	copies      *Copies
 	leader      *Node
 	leaderEpoch int64
 	databases   map[string]*Database
@@ -114,6 +115,8 @@ func (t *tables) route(key string) (tb table, rest string, ok bool) {
 	switch key {
 	case ClusterKey:
 		return single(func(kv meta.KV) (err error) { return decodeInto(kv, &t.cluster) }, func() { t.cluster = nil }), "", true
+	case CopiesKey:
+		return single(func(kv meta.KV) (err error) { return decodeInto(kv, &t.copies) }, func() { t.copies = nil }), "", true
 	case LeaderKey:
 		return single(t.putLeader, func() { t.leader, t.leaderEpoch = nil, 0 }), "", true
 	}

@@ -46,6 +46,9 @@ func (t *term) ensureCluster(ctx context.Context) (*catalog.Cluster, error) {
 	if !errors.Is(err, meta.ErrNotFound) {
 		return found, err
 	}
+	if err := t.refuseLost(ctx); err != nil {
+		return nil, err
+	}
 	id, err := uuid.NewRandom()
 	if err != nil {
 		return nil, fmt.Errorf("draw a UUID: %w", err)

@@ -9,6 +9,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/gyr-db/gyr/pkg/catalog"
+	"github.com/gyr-db/gyr/pkg/catalog/copies"
 	"github.com/gyr-db/gyr/pkg/meta"
 	"github.com/gyr-db/gyr/pkg/mq"
 	"github.com/gyr-db/gyr/pkg/objstore"
@@ -65,6 +66,7 @@ type Config struct {
 	Tasks     TaskConfig
 	Compact   CompactConfig
 	GC        GCConfig
+	Copies    CopyConfig
 	Probe     ProbeConfig
 }
 
@@ -161,7 +163,8 @@ func DefaultConfig() Config {
 			Width: 8, BaseBytes: 1 << 20, MaxBytes: 4 << 30, Retention: 15 * time.Minute, DeadShare: 0.3,
 			MaxDeltas: 64, MaxPerShard: 4,
 		},
-		GC: GCConfig{Interval: 10 * time.Minute, Grace: time.Hour, Prefixes: []string{"segments/", "deltas/", "indexes/"}},
+		GC:     GCConfig{Interval: 10 * time.Minute, Grace: time.Hour, Prefixes: []string{"segments/", "deltas/", "indexes/", copies.Folder}},
+		Copies: CopyConfig{Interval: 10 * time.Minute, AfterChange: 2 * time.Second, AfterBytes: 1 << 30, Keep: 8},
 	}
 }
 
@@ -188,6 +191,10 @@ func (c Config) withDefaults() Config {
 	or(&c.Compact.MaxPerShard, d.Compact.MaxPerShard)
 	or(&c.GC.Interval, d.GC.Interval)
 	or(&c.GC.Grace, d.GC.Grace)
+	or(&c.Copies.Interval, d.Copies.Interval)
+	or(&c.Copies.AfterChange, d.Copies.AfterChange)
+	or(&c.Copies.AfterBytes, d.Copies.AfterBytes)
+	or(&c.Copies.Keep, d.Copies.Keep)
 	if c.GC.Prefixes == nil {
 		c.GC.Prefixes = d.GC.Prefixes
 	}
@@ -216,6 +223,8 @@ func (c Config) Validate() error {
 	check(c.OracleWindow >= 100*time.Millisecond, "oracle window %s is below 100ms", c.OracleWindow)
 	check(c.MaxClockLead >= c.OracleWindow, "clock lead %s is below the oracle window %s", c.MaxClockLead, c.OracleWindow)
 	check(c.IDWindow >= 1000, "id window %d is below 1000", c.IDWindow)
+	check(c.Copies.Keep >= catalog.ProtectedCopies, "%d copies of the catalog are below %d", c.Copies.Keep, catalog.ProtectedCopies)
+	check(c.Copies.Interval > 0 && c.Copies.AfterChange > 0, "the times between copies of the catalog must be above zero")
 	check(c.Compact.Width >= 2, "compaction width %d is below 2", c.Compact.Width)
 	check(c.Placement.Slack >= 0, "placement slack %g is negative", c.Placement.Slack)
 	return errors.Join(bad...)

@@ -2,6 +2,7 @@ package coordinator
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"sync/atomic"
 	"time"
@@ -50,6 +51,9 @@ func (c *Coordinator) Run(ctx context.Context) error {
 	}
 	for ctx.Err() == nil {
 		if err := c.live(ctx); err != nil && ctx.Err() == nil {
+			if lost := (*LostCatalogError)(nil); errors.As(err, &lost) {
+				return lost // waiting does not help
+			}
 			c.deps.Logger.Warn("coordinator: session ended, starting another", "error", err)
 			sleep(ctx, 200*time.Millisecond)
 		}

@@ -123,6 +123,7 @@ func (d *ddl) commit(ctx context.Context, b *batch) (int64, error) {
 		return 0, err
 	}
 	d.last = rev
+	d.t.copier.changed()
 	return rev, d.t.c.deps.Cache.WaitRevision(ctx, rev)
 }
 

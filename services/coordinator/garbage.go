@@ -20,6 +20,8 @@ type named struct {
 	Views   []*catalog.View
 	Shards  []*catalog.Shard
 	Retired []*retired
+	Copies  []string         // keys of the copies of the catalog that are kept
+	Copied  []*catalog.Shard // the manifests in those that are to stay usable
 }
 
 // verdict says what is to happen to one object, and why.
@@ -87,17 +89,21 @@ func (k keepers) segment(s *catalog.Segment, why string) {
 	}
 }
 
+func (k keepers) manifest(s *catalog.Shard, why string) {
+	where := fmt.Sprintf(why, s.Collection, s.Index)
+	for i := range s.Segments {
+		k.segment(&s.Segments[i], where)
+	}
+	for _, d := range s.Deltas {
+		k.add(d.Path, where)
+	}
+}
+
 // keepers collects what is named. Segments retired at or after since are kept, and older ones while a view names them.
 func (n *named) keepers(since time.Time) keepers {
 	k := keepers{}
 	for _, s := range n.Shards {
-		where := fmt.Sprintf("the manifest of collection %d shard %d names it", s.Collection, s.Index)
-		for i := range s.Segments {
-			k.segment(&s.Segments[i], where)
-		}
-		for _, d := range s.Deltas {
-			k.add(d.Path, where)
-		}
+		k.manifest(s, "the manifest of collection %d shard %d names it")
 	}
 	for _, r := range n.Retired {
 		if why := n.holds(r, since); why != "" {
@@ -118,6 +124,12 @@ func (n *named) keepers(since time.Time) keepers {
 	}
 	for _, dir := range n.Intents {
 		k.add(dir, "an upload under way names it")
+	}
+	for _, s := range n.Copied {
+		k.manifest(s, "a rebuild of the catalog from its newest copies needs it: the manifest of collection %d shard %d named it")
+	}
+	for _, key := range n.Copies {
+		k.add(key, "it is one of the copies of the catalog that are kept")
 	}
 	return k
 }

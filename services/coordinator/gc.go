@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/gyr-db/gyr/pkg/catalog"
+	"github.com/gyr-db/gyr/pkg/catalog/copies"
 	"github.com/gyr-db/gyr/pkg/meta"
 	"github.com/gyr-db/gyr/pkg/objstore"
 )
@@ -19,9 +20,12 @@ const intentPrefix = "intent/"
 const keepCompactions = 24 * time.Hour
 
 // collector removes objects that nothing names.
-type collector struct{ t *term }
+type collector struct {
+	t      *term
+	copied map[string][]*catalog.Shard // manifests of copies of the catalog, by key; the term's own, under the copier's lock
+}
 
-func newCollector(t *term) *collector { return &collector{t: t} }
+func newCollector(t *term) *collector { return &collector{t: t, copied: map[string][]*catalog.Shard{}} }
 
 func (g *collector) run(ctx context.Context) error {
 	for ctx.Err() == nil {
@@ -48,6 +52,8 @@ func (g *collector) round(ctx context.Context) (int, error) {
 	if g.t.c.cfg.GC.Disabled {
 		return 0, nil
 	}
+	g.t.copier.mu.Lock()
+	defer g.t.copier.mu.Unlock()
 	verdicts, n, err := g.survey(ctx)
 	if err != nil {
 		return 0, err
@@ -82,6 +88,9 @@ func (g *collector) survey(ctx context.Context) ([]verdict, named, error) {
 	if err != nil {
 		return nil, n, err
 	}
+	if err := g.readCopies(ctx, &n); err != nil {
+		return nil, n, err
+	}
 	return judge(objects, n, g.t.c.cfg.GC, g.t.c.now()), n, nil
 }
 
@@ -105,6 +114,41 @@ func readNamed(ctx context.Context, store meta.Store) (n named, err error) {
 	}
 	n.Retired, _, err = catalog.ReadAll[retired](ctx, store, retiredPrefix)
 	return n, err
+}
+
+// readCopies reads what the copies of the catalog name that are to stay usable. A copy that is damaged protects nothing.
+func (g *collector) readCopies(ctx context.Context, n *named) error {
+	record, _, err := catalog.Read[catalog.Copies](ctx, g.t.c.deps.Meta, catalog.CopiesKey)
+	if errors.Is(err, meta.ErrNotFound) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	copied := map[string][]*catalog.Shard{}
+	for i, kept := range record.Kept {
+		n.Copies = append(n.Copies, kept.Key)
+		if i >= catalog.ProtectedCopies {
+			continue
+		}
+		shards, known := g.copied[kept.Key]
+		if !known {
+			c, err := copies.Read(ctx, g.t.c.deps.Objects, kept.Key)
+			if err == nil {
+				shards, err = copies.All[catalog.Shard](c, catalog.ShardPrefix)
+			}
+			if err != nil && !errors.Is(err, copies.ErrDamaged) && !errors.Is(err, objstore.ErrNotFound) {
+				return err
+			}
+			if err != nil {
+				g.t.log.Error("coordinator: a copy of the catalog cannot be used", "error", err)
+			}
+		}
+		copied[kept.Key] = shards
+		n.Copied = append(n.Copied, shards...)
+	}
+	g.copied = copied
+	return nil
 }
 
 // removeBatch is the number of objects removed by one call.
@@ -206,7 +250,7 @@ func (g *collector) dropRecords(ctx context.Context) error {
 // DryRun says for every object below the folders of garbage collection whether the next round would remove it, and why
 // or why not. It removes nothing and works on a standby too.
 func (c *Coordinator) DryRun(ctx context.Context) ([]Verdict, error) {
-	g := &collector{t: &term{c: c, log: c.deps.Logger}}
+	g := newCollector(&term{c: c, log: c.deps.Logger})
 	verdicts, _, err := g.survey(ctx)
 	return verdicts, err
 }

@@ -12,6 +12,7 @@ type metrics struct {
 	tasks      *prometheus.GaugeVec
 	taskEnds   *prometheus.CounterVec
 	collected  prometheus.Counter
+	copies     *prometheus.CounterVec
 }
 
 func newMetrics(reg prometheus.Registerer) *metrics {
@@ -49,8 +50,12 @@ func newMetrics(reg prometheus.Registerer) *metrics {
 			Help: "Objects removed because nothing names them.",
 		}),
 	}
+	m.copies = prometheus.NewCounterVec(prometheus.CounterOpts{
+		Name: "gyr_coordinator_catalog_copies_total",
+		Help: "Copies of the catalog to object storage by outcome.",
+	}, []string{"outcome"})
 	if reg != nil {
-		reg.MustRegister(m.leader, m.timestamps, m.ddl, m.views, m.waiting, m.tasks, m.taskEnds, m.collected)
+		reg.MustRegister(m.leader, m.timestamps, m.ddl, m.views, m.waiting, m.tasks, m.taskEnds, m.collected, m.copies)
 	}
 	return m
 }

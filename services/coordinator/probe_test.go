@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"slices"
 	"strings"
 	"sync/atomic"
@@ -14,7 +15,7 @@ import (
 	"github.com/gyr-db/gyr/pkg/objstore"
 )
 
-// awayStore is a bucket that answers Stat with an error while away says one.
+// awayStore is a bucket that answers Stat and Put with an error while away says one.
 type awayStore struct {
 	objstore.Store
 	away atomic.Pointer[error]
@@ -25,6 +26,13 @@ func (s *awayStore) Stat(ctx context.Context, key string) (objstore.Object, erro
 		return objstore.Object{}, *err
 	}
 	return s.Store.Stat(ctx, key)
+}
+
+func (s *awayStore) Put(ctx context.Context, key string, r io.ReadSeeker, size int64, opt objstore.PutOptions) error {
+	if err := s.away.Load(); err != nil {
+		return *err
+	}
+	return s.Store.Put(ctx, key, r, size, opt)
 }
 
 func (w *world) complains(about string) bool {

@@ -23,6 +23,8 @@ func (c *Config) Register(set *config.Set) {
 	set.Duration(&c.GC.Interval, "coordinator.gc.interval", "how often objects that nothing names are looked for")
 	set.Duration(&c.GC.Grace, "coordinator.gc.grace", "younger objects, and files of segments replaced less long ago, are kept in any case")
 	set.Bool(&c.GC.Disabled, "coordinator.gc.disabled", "no object is removed")
+	set.Duration(&c.Copies.Interval, "coordinator.catalogCopy.interval", "how often the catalog is copied to object storage, from where a lost etcd can be rebuilt")
+	set.Duration(&c.Copies.AfterChange, "coordinator.catalogCopy.afterChange", "how soon a copy follows a change of collections, partitions, aliases or loads")
 	set.Duration(&c.Compact.Retention, "coordinator.compaction.retention", "rows deleted so long ago are dropped; reads further back are refused")
 	set.Bool(&c.Compact.Disabled, "coordinator.compaction.disabled", "segments are merged on request only")
 	set.Duration(&c.Probe.IndexStuck, "coordinator.probe.indexStuck", "an index build without progress for so long is reported as a problem")

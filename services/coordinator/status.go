@@ -23,6 +23,7 @@ type Status struct {
 	Logs        []LogRow                   `json:"logs"`
 	Collections []CollectionRow            `json:"collections"`
 	Tasks       []TaskRow                  `json:"tasks"`
+	Copy        *catalog.KeptCopy          `json:"copy,omitempty"` // the newest copy of the catalog in object storage
 	Problems    []string                   `json:"problems"`
 }
 
@@ -104,7 +105,7 @@ func (c *Coordinator) Status(ctx context.Context) (*Status, error) {
 		return nil, err
 	}
 	cache := c.deps.Cache
-	s := &Status{Cluster: cache.Cluster(), Leading: c.Leading(), Revision: cache.Revision(), Nodes: map[catalog.Role][]NodeRow{}}
+	s := &Status{Cluster: cache.Cluster(), Leading: c.Leading(), Revision: cache.Revision(), Copy: cache.Copies().Newest(), Nodes: map[catalog.Role][]NodeRow{}}
 	s.Leader, s.Epoch = cache.Leader()
 	for _, coll := range cache.AllCollections() {
 		s.Collections = append(s.Collections, c.collectionRow(coll))
@@ -250,6 +251,9 @@ func (c *Coordinator) Problems() []string {
 	}
 	if t := c.term.Load(); t != nil {
 		out = append(out, t.place.stuck()...)
+		if why := t.copier.problem(); why != "" {
+			out = append(out, why)
+		}
 		if lead := t.oracle.lead(); lead > c.cfg.OracleWindow {
 			say("timestamps are %s ahead of the coordinator's clock", lead.Round(time.Millisecond))
 		}

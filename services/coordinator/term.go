@@ -31,6 +31,7 @@ type term struct {
 	place  *placer
 	board  *board
 	gc     *collector
+	copier *copier
 }
 
 // newTerm takes over: it waits until the cache shows the catalog as of the election, makes what a new cluster lacks, and
@@ -60,6 +61,7 @@ func (t *term) setUp() error {
 	t.oracle = newOracle(t.c.cfg, t.c.now, oracleBound, t.raiser(catalog.OracleKey))
 	t.ids = newIDAllocator(t.c.cfg.IDWindow, idBound, t.raiser(catalog.IDsKey))
 	t.ddl = newDDL(t)
+	t.copier = newCopier(t)
 	if err := t.bootstrap(t.ctx); err != nil {
 		return err
 	}
@@ -82,6 +84,7 @@ func (t *term) works() []func(context.Context) error {
 		t.place.run,
 		t.board.run,
 		t.gc.run,
+		t.copier.run,
 		t.ddl.finishDrops,
 		t.c.look.run,
 	}

@@ -1,6 +1,6 @@
-// Package ctl is gyr-ctl: what an operator asks a cluster, through any of its proxies.
+// Package ctl is gyr-ctl: what an operator asks a cluster, through any of its proxies, and the rebuilding of a lost catalog.
 //
-// It only reads. Exit codes: 0 all is well, 1 something is wrong with the cluster (said in words), 2 the question could
+// Only `catalog rebuild` writes, and only into an empty metadata store. Exit codes: 0 all is well, 1 something is wrong with the cluster (said in words), 2 the question could
 // not be asked.
 package ctl
 
@@ -31,6 +31,9 @@ const usage = `Usage: gyr-ctl COMMAND [flags]
 
   status               roles, logs, shards, segments, views and tasks; says in words what is wrong (exit code 1)
   gc --dry-run         which objects in storage would be removed, which stay, and why
+  catalog copies       the copies of the catalog in object storage: --role standalone|coordinator [role flags]
+  catalog rebuild      writes the newest good copy into an empty metadata store, with all processes stopped: --role as above,
+                       [--copy KEY] [--dry-run] [role flags]; exit code 1: done, but something is missing or damaged
   config show          effective settings of a role with their origin: --role standalone|proxy|... [role flags]
   version              this program's version
 
@@ -53,6 +56,8 @@ func Main(args []string, out, errOut io.Writer, settings Settings) int {
 		code, err = status(args[1:], out)
 	case "gc":
 		code, err = garbage(args[1:], out)
+	case "catalog":
+		code, err = catalogCommand(args[1:], out, settings)
 	case "config":
 		err = showConfig(args[1:], out, settings)
 	case "version", "--version":

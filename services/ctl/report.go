@@ -8,7 +8,14 @@ type Report struct {
 	Logs        []Log             `json:"logs"`
 	Collections []Collection      `json:"collections"`
 	Tasks       []Task            `json:"tasks"`
+	Copy        *Copy             `json:"copy"`
 	Problems    []string          `json:"problems"`
+}
+
+// Copy is the newest copy of the catalog in object storage.
+type Copy struct {
+	Revision int64 `json:"revision"`
+	AtMS     int64 `json:"at_ms"`
 }
 
 // Cluster identifies the cluster.

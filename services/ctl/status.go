@@ -39,6 +39,9 @@ func (r *Report) print(out io.Writer, now time.Time) {
 	r.printLogs(out)
 	r.printShards(out)
 	r.printTasks(out)
+	if r.Copy != nil {
+		fmt.Fprintf(out, "Catalog copied to object storage %s ago (revision %d).\n", now.Sub(time.UnixMilli(r.Copy.AtMS)).Round(time.Second), r.Copy.Revision)
+	}
 	if len(r.Problems) == 0 {
 		fmt.Fprintln(out, "All is well.")
 		return

@@ -40,7 +40,15 @@ func (o *owner) moveMarks(ctx context.Context, now time.Time) error {
 	old := o.marks
 	next := o.checkpoint(now)
 	o.mu.Unlock()
-	next.Truncated = max(old.Truncated, o.truncation(now))
+	cmps := []meta.Compare{o.epochIsMine()}
+	if cut := o.truncation(now); cut > old.Truncated {
+		floor, copies, err := o.heldBack(ctx, cut)
+		if err != nil {
+			return err
+		}
+		next.Truncated = max(old.Truncated, floor)
+		cmps = append(cmps, copies)
+	}
 	if next == old {
 		return nil
 	}
@@ -48,12 +56,12 @@ func (o *owner) moveMarks(ctx context.Context, now time.Time) error {
 	if err != nil {
 		return err
 	}
-	_, ok, err := o.node.deps.Meta.Txn(ctx, []meta.Compare{o.epochIsMine()}, []meta.Op{op})
+	_, ok, err := o.node.deps.Meta.Txn(ctx, cmps, []meta.Op{op})
 	if err != nil {
 		return fmt.Errorf("write the marks of log %d: %w", o.number, err)
 	}
 	if !ok {
-		return fmt.Errorf("write the marks of log %d: the epoch has moved on", o.number)
+		return fmt.Errorf("write the marks of log %d: the epoch has moved on, or the catalog was copied just now", o.number)
 	}
 	o.mu.Lock()
 	o.marks = next
@@ -125,6 +133,22 @@ func (o *owner) truncation(now time.Time) mq.Position {
 		}
 	}
 	return before
+}
+
+// heldBack lowers a truncation to what the copies of the catalog allow, and compares them: a copy that is under way counts
+// on no truncation above what its record says.
+func (o *owner) heldBack(ctx context.Context, cut mq.Position) (mq.Position, meta.Compare, error) {
+	copies, kv, err := catalog.Read[catalog.Copies](ctx, o.node.deps.Meta, catalog.CopiesKey)
+	if isNotFound(err) {
+		return cut, meta.Compare{Key: catalog.CopiesKey}, nil
+	}
+	if err != nil {
+		return 0, meta.Compare{}, fmt.Errorf("see what the copies of the catalog need of log %d: %w", o.number, err)
+	}
+	if floor, held := copies.Floor(o.number); held {
+		cut = min(cut, floor)
+	}
+	return cut, meta.Compare{Key: catalog.CopiesKey, ModRev: kv.ModRev}, nil
 }
 
 func (o *owner) truncate(ctx context.Context, before mq.Position) {

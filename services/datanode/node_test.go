@@ -581,6 +581,42 @@ func TestIdleShardHoldsNothingBack(t *testing.T) {
 	})
 }
 
+// TestCopiesHoldTheLogBack: the log is not truncated above what the copies of the catalog begin at.
+func TestCopiesHoldTheLogBack(t *testing.T) {
+	inWorld(t, func(w *world) {
+		p := w.start("a", nil)
+		w.owned()
+		first := w.mustWrite(w.insertOf(0, partA, 1))
+		w.put(catalog.CopiesKey, catalog.Copies{
+			Kept: []catalog.KeptCopy{
+				{Key: "new", Checkpoints: map[int]mq.Position{0: first.Position + 100}},
+				{Key: "old", Checkpoints: map[int]mq.Position{0: first.Position}},
+				{Key: "ancient", Checkpoints: map[int]mq.Position{0: 0}},
+			},
+		})
+		w.mustWrite(w.insertOf(0, partA, 2))
+		w.flush()
+		time.Sleep(10 * time.Minute)
+		if s := p.node.Status().Logs[0]; s.Truncated != first.Position || s.Checkpoint <= first.Position {
+			t.Errorf("the second newest copy begins at %d: %+v", first.Position, s)
+		}
+		w.put(catalog.CopiesKey, catalog.Copies{
+			Kept:    []catalog.KeptCopy{{Key: "newer", Checkpoints: map[int]mq.Position{0: 1 << 40}}},
+			Pending: map[int]mq.Position{0: first.Position},
+		})
+		time.Sleep(10 * time.Minute)
+		if s := p.node.Status().Logs[0]; s.Truncated != first.Position {
+			t.Errorf("a copy under way begins at %d: %+v", first.Position, s)
+		}
+		w.put(catalog.CopiesKey, catalog.Copies{Kept: []catalog.KeptCopy{{Key: "newer", Checkpoints: map[int]mq.Position{0: 1 << 40}}}})
+		time.Sleep(10 * time.Minute)
+		if s := p.node.Status().Logs[0]; s.Truncated != s.Checkpoint {
+			t.Errorf("no copy needs what is below the checkpoint: %+v", s)
+		}
+		w.check()
+	})
+}
+
 // TestKillAtEveryStep kills the owner at each call of the upload and commit of a seal, before and after it takes effect.
 func TestKillAtEveryStep(t *testing.T) {
 	for _, after := range []bool{false, true} {
