@@ -52,12 +52,16 @@ func Main(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 }
 
 type options struct {
-	cfg    Config
-	asJSON bool
-	plot   string
+	cfg     Config
+	asJSON  bool
+	plot    string
+	kernels bool
 }
 
 func (o *options) measure(ctx context.Context, stdout, stderr io.Writer) error {
+	if o.kernels {
+		return o.measureKernels(ctx, stdout)
+	}
 	draw, err := painter(o.plot)
 	if err != nil {
 		return err
@@ -75,6 +79,17 @@ func (o *options) measure(ctx context.Context, stdout, stderr io.Writer) error {
 		return fmt.Errorf("writing the figures: %w", err)
 	}
 	return draw(report)
+}
+
+func (o *options) measureKernels(ctx context.Context, stdout io.Writer) error {
+	report, err := Kernels(ctx, KernelConfig{Log: o.cfg.Log})
+	if err != nil {
+		return err
+	}
+	if o.asJSON {
+		return report.JSON(stdout)
+	}
+	return report.Table(stdout)
 }
 
 func parseArgs(args []string, stderr io.Writer) (*options, error) {
@@ -103,6 +118,7 @@ func parseArgs(args []string, stderr io.Writer) (*options, error) {
 	f.StringVar(&c.Cache, "cache", "", "cache folder (default: gyr-vectorbench in the user's cache folder)")
 	f.StringVar(&c.Clock, "clock", "", "cpu or wall: what QPS is counted by (default: cpu with one thread, else wall)")
 	f.BoolVar(&o.asJSON, "json", false, "one JSON object per figure and line")
+	f.BoolVar(&o.kernels, "kernels", false, "measure the distance kernels instead of indexes; needs no data")
 	f.StringVar(&o.plot, "plot", "", "draw recall against QPS into this file (.svg or .png)")
 	if err := f.Parse(args); err != nil {
 		if errors.Is(err, flag.ErrHelp) {

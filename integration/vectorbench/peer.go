@@ -92,7 +92,7 @@ func (p *peer) open(ctx context.Context, _ string) (Build, error) {
 	if cached {
 		p.cfg.logf("%s: index of %s from the cache; its build times are of that day (--rebuild measures them again)", p.label, a.Date)
 	}
-	return Build{CPU: seconds(a.CPU), Wall: seconds(a.Wall), Bytes: a.Bytes, FileBytes: a.Bytes, Version: strings.Join(pkg.packages, " "), Cached: cached}, nil
+	return Build{CPU: seconds(a.CPU), Wall: seconds(a.Wall), Bytes: a.Bytes, FileBytes: a.File, Version: strings.Join(pkg.packages, " "), Cached: cached}, nil
 }
 
 // indexName names the index whose file may be used by several peers.
@@ -202,6 +202,7 @@ type answer struct {
 	CPU   float64 `json:"cpu_s"`
 	Wall  float64 `json:"wall_s"`
 	Bytes int64   `json:"bytes"`
+	File  int64   `json:"file_bytes"`
 	Date  string  `json:"date"`
 	Raw   int     `json:"raw"`
 }

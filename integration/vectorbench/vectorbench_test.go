@@ -16,6 +16,9 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
+
+	"github.com/gyr-db/gyr/pkg/vector/kernel"
 )
 
 const (
@@ -301,6 +304,28 @@ func TestTableAndPictures(t *testing.T) {
 		} else if !bytes.HasPrefix(raw, []byte("<svg ")) || !bytes.Contains(raw, []byte("gyr")) {
 			t.Errorf("%s", raw[:min(len(raw), 200)])
 		}
+	}
+}
+
+func TestKernels(t *testing.T) {
+	report, err := Kernels(t.Context(), KernelConfig{Memory: 1 << 20, Slice: 20 * time.Microsecond})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if want := len(kernelCases()) * len(kernelDims()) * len(kernel.Tiers()); len(report.Figures) != want || report.Bandwidth <= 0 {
+		t.Errorf("%d figures, want %d; %g GB/s", len(report.Figures), want, report.Bandwidth)
+	}
+	for _, f := range report.Figures {
+		if f.Cache <= 0 || f.Memory <= 0 || f.GBs <= 0 || math.IsInf(f.Memory, 0) {
+			t.Errorf("%+v", f)
+		}
+	}
+	var table, lines bytes.Buffer
+	if err := errors.Join(report.Table(&table), report.JSON(&lines)); err != nil {
+		t.Fatal(err)
+	}
+	if !strings.Contains(table.String(), "SQ8 codes") || !strings.Contains(lines.String(), `{"measure":"kernel","kernel":"SQ8 codes"`) {
+		t.Errorf("%s%s", table.String(), lines.String())
 	}
 }
 

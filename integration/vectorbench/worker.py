@@ -34,6 +34,10 @@ class Peer:
         self.efc = number(self.params, "efConstruction", 200)
         self.nlist = number(self.params, "nlist", 128)
 
+    def bytes(self, path):
+        """What the index takes in memory: here its whole file."""
+        return size(path)
+
     def l2(self):
         return self.metric == "L2"
 
@@ -206,15 +210,19 @@ class SvsLvq8(Svs):
 
     bits = 8
 
+    def bytes(self, path):
+        # Codes take a byte per dimension and about eight more per row for scale and offset.
+        return size(f"{path}/graph") + self.index.size * (self.index.dimensions + 8)
+
 
 class Qdrant(Peer):
-    """Qdrant's int8 graph, its codes rescored with float32, one query per call (it has no batch of its own in Python)."""
+    """Qdrant's int8 graph; twice k candidates by code are scored again with float32."""
 
     def __init__(self, conf):
         super().__init__(conf)
         import qdrant_edge
 
-        self.lib = qdrant_edge
+        self.lib, self.batches = qdrant_edge, {}
         if not self.graph():
             raise Unsupported(f"qdrant-edge is measured as a graph only, not as {self.type}")
 
@@ -224,7 +232,9 @@ class Qdrant(Peer):
         codes = q.ScalarQuantizationConfig(type=q.ScalarType.Int8, quantile=0.99, always_ram=True)
         distance = q.Distance.Euclid if self.l2() else q.Distance.Dot
         vectors = q.EdgeVectorParams(size=dim, distance=distance, hnsw_config=graph, quantization_config=codes)
-        return q.EdgeConfig(vectors={"": vectors})
+        # One segment with a graph, however small: the comparison is of graphs.
+        one = q.EdgeOptimizersConfig(default_segment_number=1, max_segment_size=1 << 30, indexing_threshold=1)
+        return q.EdgeConfig(vectors={"": vectors}, optimizers=one, max_search_threads=self.threads)
 
     def build(self, rows):
         q, self.path = self.lib, self.work + "/shard"
@@ -233,32 +243,39 @@ class Qdrant(Peer):
         for i in range(0, len(rows), 1000):
             points = [q.Point(i + j, r.tolist(), {}) for j, r in enumerate(rows[i : i + 1000])]
             self.index.update(q.UpdateOperation.upsert_points(points))
-        self.index.optimize()
+        while self.index.optimize():
+            pass
 
     def save(self, path):
         self.index.flush()
         self.index.close()
         shutil.move(self.path, path)
 
+    def bytes(self, path):
+        return size(f"{path}/segments")  # beside them lies a log, preallocated
+
     def load(self, path, dim):
-        self.index = self.lib.EdgeShard.load(path)
+        self.index = self.lib.EdgeShard.load(path, self.config(dim))
 
     def search(self, queries, effort):
         import numpy as np
 
-        q = self.lib
-        params = q.SearchParams(hnsw_ef=effort, exact=False, quantization=q.QuantizationSearchParams(rescore=True))
+        answers = self.index.query_batch(self.batch(queries, effort))
         out = np.full((len(queries), self.k), -1, np.int64)
-        for i, vector in enumerate(self.lists(queries)):
-            hits = self.index.query(q.QueryRequest(query=q.Query.Nearest(vector), limit=self.k, params=params))
-            out[i, : len(hits)] = [h.id for h in hits]
+        for row, hits in zip(out, answers):
+            row[: len(hits)] = [h.id for h in hits]
         return out
 
-    def lists(self, queries):
-        """Queries as lists, made once: their making is not the engine's work."""
-        if getattr(self, "made_of", None) is not queries:
-            self.made_of, self.made = queries, [v.tolist() for v in queries]
-        return self.made
+    def batch(self, queries, effort):
+        """Queries as the library wants them, made once: their making is not the engine's work."""
+        key = (id(queries), effort)
+        if key not in self.batches:
+            q = self.lib
+            codes = q.QuantizationSearchParams(rescore=True, oversampling=2.0)
+            params = q.SearchParams(hnsw_ef=effort, exact=False, quantization=codes)
+            requests = [q.QueryRequest(query=q.Query.Nearest(v.tolist()), limit=self.k, params=params) for v in queries]
+            self.batches[key] = q.QueryBatchRequest(requests)
+        return self.batches[key]
 
 
 PEERS = {"hnswlib": Hnswlib, "faiss": Faiss, "svs": Svs, "svs-lvq8": SvsLvq8, "qdrant": Qdrant}
@@ -299,6 +316,7 @@ class Worker:
         with open(record) as f:
             answer = json.load(f)
         self.peer.load(path, self.queries.shape[1])
+        answer["bytes"], answer["file_bytes"] = self.peer.bytes(path), size(path)
         return answer, None
 
     def build(self, path, record):
@@ -312,7 +330,7 @@ class Worker:
         self.peer.index = None
         remove(path)
         os.rename(new, path)
-        answer = {"cpu_s": cpu, "wall_s": wall, "bytes": size(path), "date": time.strftime("%Y-%m-%d %H:%M", time.gmtime())}
+        answer = {"cpu_s": cpu, "wall_s": wall, "date": time.strftime("%Y-%m-%d %H:%M", time.gmtime())}
         with open(record + ".new", "w") as f:
             json.dump(answer, f)
         os.rename(record + ".new", record)
