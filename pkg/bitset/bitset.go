@@ -24,6 +24,24 @@ func Full(n int) Set {
 // Add puts i into the set.
 func (s Set) Add(i int) { s[i>>6] |= 1 << (i & 63) }
 
+// AddRange puts lo to hi-1 into the set.
+func (s Set) AddRange(lo, hi int) {
+	if lo >= hi {
+		return
+	}
+	first, last := lo>>6, (hi-1)>>6
+	head, tail := ^uint64(0)<<(lo&63), ^uint64(0)>>(63-(hi-1)&63)
+	if first == last {
+		s[first] |= head & tail
+		return
+	}
+	s[first] |= head
+	for w := first + 1; w < last; w++ {
+		s[w] = ^uint64(0)
+	}
+	s[last] |= tail
+}
+
 // Remove takes i out of the set.
 func (s Set) Remove(i int) { s[i>>6] &^= 1 << (i & 63) }
 

@@ -61,7 +61,7 @@ func NewPath(v PathValues, rows int) (*Path, error) {
 	return p, v.Values.Check()
 }
 
-// Index leads from values to rows. It has either Values and Postings, or Order.
+// Index leads from values to rows. It has either Values and Postings, or Order, or is Sorted.
 type Index struct {
 	// Values are the column's distinct values, ascending; Postings the rows of each; Known the rows that have a value
 	// (nil: all). The column itself is not needed then.
@@ -70,6 +70,8 @@ type Index struct {
 	Known    bitset.Set
 	// Order lists the rows that have a value, in ascending order of it.
 	Order []uint32
+	// Sorted: the rows themselves lie in ascending order of the column, and all have a value.
+	Sorted bool
 }
 
 // Postings are the rows of each entry of an Index.

@@ -134,7 +134,7 @@ func (x *indexed) Index(field int64) (*Index, error) {
 
 // Paths and indexes change no answer. Long batches let ordered indexes be taken.
 func TestAccessGivesTheSameAnswers(t *testing.T) {
-	rounds := 150
+	rounds := 80
 	if testing.Short() {
 		rounds = 8
 	}

@@ -76,23 +76,35 @@ func (x *Index) byOrder(e *env, l *vecLeaf, neg bool, mask bitset.Set) bitset.Se
 	if l.spans == nil || c == nil {
 		return nil
 	}
+	spans := l.spans(c)
+	n, row := len(x.Order), func(i int) uint32 { return x.Order[i] }
+	if x.Sorted {
+		n, row = e.n, func(i int) uint32 { return uint32(i) }
+	}
 	share := scanShare
 	if c.Type == schema.VarChar {
 		share = scanShareText
 	}
-	var found [][]uint32
-	left := e.n / share
-	for _, s := range l.spans(c) {
-		lo := sort.Search(len(x.Order), func(i int) bool { return !s.below(x.Order[i]) })
-		n := sort.Search(len(x.Order)-lo, func(i int) bool { return s.above(x.Order[lo+i]) })
-		if left -= n + probeRows; left < 0 {
+	left := e.n/share - probeRows*len(spans)
+	if left < 0 {
+		return nil
+	}
+	found := make([][2]int, len(spans))
+	for i, s := range spans {
+		lo := sort.Search(n, func(i int) bool { return !s.below(row(i)) })
+		hi := lo + sort.Search(n-lo, func(i int) bool { return s.above(row(lo + i)) })
+		found[i] = [2]int{lo, hi}
+		if left -= hi - lo; left < 0 && !x.Sorted {
 			return nil
 		}
-		found = append(found, x.Order[lo:lo+n])
 	}
 	out := e.set()
-	for _, rows := range found {
-		for _, r := range rows {
+	for _, f := range found {
+		if x.Sorted {
+			out.AddRange(f[0], f[1])
+			continue
+		}
+		for _, r := range x.Order[f[0]:f[1]] {
 			out.Add(int(r))
 		}
 	}
@@ -105,4 +117,4 @@ func (x *Index) byOrder(e *env, l *vecLeaf, neg bool, mask bitset.Set) bitset.Se
 }
 
 // probeRows is what the search for one stretch costs, in rows whose bits are set.
-const probeRows = 200
+const probeRows = 100

@@ -37,9 +37,17 @@ func (f *columnsFile) decodeColumn(ctx context.Context, m *columnMeta, z *zstd.D
 	if err != nil {
 		return nil, err
 	}
-	switch m.Type {
+	if !setNumbers(c, raw) {
+		return nil, corrupt(f.name, "field %d has the unknown type %d", m.Field, m.Type)
+	}
+	return c, nil
+}
+
+// setNumbers sets a column's values from their bytes in a file.
+func setNumbers(c *schema.Column, raw []byte) bool {
+	switch c.Type {
 	case schema.Bool:
-		c.Bools = unpackBits(raw, n)
+		c.Bools = unpackBits(raw, c.N)
 	case schema.Int8:
 		c.Ints = widen[int8](raw)
 	case schema.Int16:
@@ -53,9 +61,9 @@ func (f *columnsFile) decodeColumn(ctx context.Context, m *columnMeta, z *zstd.D
 	case schema.Double:
 		c.Doubles = wordsOf[float64](raw)
 	default:
-		return nil, corrupt(f.name, "field %d has the unknown type %d", m.Field, m.Type)
+		return false
 	}
-	return c, nil
+	return true
 }
 
 func (f *columnsFile) validity(ctx context.Context, m *columnMeta) ([]bool, error) {

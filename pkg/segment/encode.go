@@ -32,6 +32,7 @@ type columnMeta struct {
 	Min   []byte      `json:"min,omitempty"`
 	Max   []byte      `json:"max,omitempty"`
 	Rows  int         `json:"rows,omitempty"` // 0: as many as the file
+	Index *indexMeta  `json:"index,omitempty"`
 }
 
 // rows is the number of values of the column.
@@ -52,6 +53,7 @@ type columnEncoder struct {
 	valid  bitWriter
 	text   textEncoder
 	bounds bounds
+	few    *fewValues // nil where nobody asks for an index
 }
 
 func newColumnEncoder(f *schema.Field, z *zstd.Encoder) *columnEncoder {
@@ -70,6 +72,9 @@ func (e *columnEncoder) add(c *schema.Column) {
 		} else {
 			e.bounds.add(c, i)
 		}
+	}
+	if e.few != nil {
+		e.few.add(c)
 	}
 	switch {
 	case c.Type == schema.Bool:

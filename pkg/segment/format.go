@@ -43,6 +43,8 @@ const (
 	secBlockIndex sectionKind = 9  // blocks+1 x u64: where each block begins in secBlocks
 	secVectors    sectionKind = 10 // vectorPage records: where the raw vectors lie in rows.parquet
 	secPath       sectionKind = 11 // of a path: rows with a value (a bit each; absent: all), which are integers (a bit per value), rest (u32 each)
+	secPostings   sectionKind = 12 // of an index by values: postings
+	secOrder      sectionKind = 13 // of an index by order: u32 per row that has a value, ascending by value
 )
 
 type sectionID struct {

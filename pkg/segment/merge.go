@@ -18,6 +18,7 @@ type MergeConfig struct {
 	Dir     string // of the new segment's files
 	Schema  *schema.Schema
 	Sources []*Sealed
+	Indexed []int64 // the scalar fields for which an index was asked
 	// Drop decides whether a row of timestamp ts, killed at deadTS (0: alive), is left out. Nil keeps every row.
 	Drop func(ts, deadTS uint64) bool
 }
@@ -43,7 +44,7 @@ func Merge(ctx context.Context, store objstore.Store, cfg MergeConfig) (Info, ma
 	if len(m.order) == 0 {
 		return Info{}, mapping, nil
 	}
-	info, err := writeFiles(ctx, store, cfg.Dir, cfg.Schema, m, layoutOf(cfg.Schema))
+	info, err := writeFiles(ctx, store, cfg.Dir, cfg.Schema, m, layoutOf(cfg.Schema, cfg.Indexed))
 	if err != nil {
 		return Info{}, nil, err
 	}

@@ -52,6 +52,7 @@ type Sealed struct {
 	columns map[int64]*lazyColumn  // every field of the files but vectors
 	vectors map[int64]*vectorField // every vector field of the files
 	paths   map[string]*lazyPath   // by pathKey
+	scalars map[int64]*lazyIndex   // by field
 
 	mu      sync.RWMutex              // guards what follows
 	added   map[int64]*schema.Column  // fields that the files do not have
@@ -73,7 +74,7 @@ func OpenSealed(ctx context.Context, store objstore.Store, cfg SealedConfig) (*S
 	}
 	s := &Sealed{
 		cfg: cfg, ctx: context.WithoutCancel(ctx), store: store,
-		columns: map[int64]*lazyColumn{}, vectors: map[int64]*vectorField{}, paths: map[string]*lazyPath{},
+		columns: map[int64]*lazyColumn{}, vectors: map[int64]*vectorField{}, paths: map[string]*lazyPath{}, scalars: map[int64]*lazyIndex{},
 		added: map[int64]*schema.Column{}, indexes: map[indexKey]*indexHandle{},
 		bitmaps: newBitmapCache(cfg.BitmapBytes),
 	}

@@ -56,7 +56,7 @@ func (s *Sealed) openMeta(ctx context.Context) error {
 		}
 		s.columns[m.Field] = &lazyColumn{seg: s, meta: m}
 	}
-	return s.openPaths(meta.Paths)
+	return errors.Join(s.openPaths(meta.Paths), s.openScalars())
 }
 
 // openRows reads what every read and delete needs: keys, timestamps, known deaths.

@@ -45,6 +45,8 @@ type Rows struct {
 	TS    []uint64
 	// Dead is nil or has per row the timestamp of the earliest delete that is known to concern it, 0 when none is.
 	Dead []uint64
+	// Indexed are the scalar fields for which an index was asked; for files only.
+	Indexed []int64
 }
 
 // Info describes a written segment. Bytes counts all its files.

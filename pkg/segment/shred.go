@@ -20,7 +20,6 @@ import (
 // these paths read no documents. Which paths, a sample of the rows decides. Whatever a typed column cannot say exactly
 // (a value of another type, a document with a key twice) is left to the document: the row is in the path's rest.
 const (
-	shredRows      = 4096 // smaller files get none: parsing their documents costs a millisecond or two
 	shredSample    = 4096 // rows whose paths are counted
 	shredPaths     = 64   // paths per field
 	shredDepth     = 8    // steps per path
@@ -218,6 +217,7 @@ func (c *pathColumn) finish(out *container) (*pathMeta, error) {
 		return nil, nil
 	}
 	c.flush()
+	c.enc.narrow()
 	if err := c.enc.finish(out); err != nil {
 		return nil, err
 	}
@@ -234,6 +234,19 @@ func (c *pathColumn) finish(out *container) (*pathMeta, error) {
 		raw = binary.LittleEndian.AppendUint32(raw, r)
 	}
 	return &c.meta, out.add(secPath, c.enc.meta.Field, raw)
+}
+
+// narrow lets integers take as few bytes as their bounds allow.
+func (e *columnEncoder) narrow() {
+	if e.meta.Type != schema.Int64 {
+		return
+	}
+	for _, t := range []schema.Type{schema.Int8, schema.Int16, schema.Int32} {
+		if limit := int64(1) << (8*intWidth(t) - 1); e.bounds.minI >= -limit && e.bounds.maxI < limit {
+			e.values, e.meta.Type = appendNarrow(nil, wordsOf[int64](e.values), intWidth(t)), t
+			return
+		}
+	}
 }
 
 // shredder writes the frequent paths of one field's documents.

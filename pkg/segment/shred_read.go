@@ -103,13 +103,11 @@ func (s *Sealed) readPath(ctx context.Context, m *pathMeta) (v plan.PathValues, 
 	if v.Values, err = s.file.decodeColumn(ctx, &m.Column, s.zstd); err != nil {
 		return v, err
 	}
+	if v.Values.Type.IsInt() {
+		v.Values.Type = schema.Int64 // in fewer bytes
+	}
 	if len(v.Rest) > 0 {
 		v.Docs, err = s.columns[m.Field].some(v.Rest, len(v.Rest))
 	}
 	return v, err
 }
-
-// Index implements plan.Access.
-func (s *Sealed) Index(int64) (*plan.Index, error) { return nil, nil }
-
-var _ plan.Access = (*Sealed)(nil)

@@ -174,7 +174,7 @@ func writeAll(t testing.TB, s *schema.Schema, rows Rows) *mem.Store {
 	if err != nil {
 		t.Fatal(err)
 	}
-	l := layoutOf(s)
+	l := layoutOf(s, rows.Indexed)
 	l.least = 1
 	if _, err := writeFiles(context.Background(), store, "seg", s, src, l); err != nil {
 		t.Fatal(err)

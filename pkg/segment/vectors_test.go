@@ -35,7 +35,7 @@ func TestManyPages(t *testing.T) {
 		t.Fatal(err)
 	}
 	store := mem.New()
-	if _, err := writeFiles(context.Background(), store, "seg", s, src, layout{step: 1100, least: shredRows}); err != nil {
+	if _, err := writeFiles(context.Background(), store, "seg", s, src, layout{step: 1100, least: accelRows}); err != nil {
 		t.Fatal(err)
 	}
 	for _, bucket := range []bool{false, true} {

@@ -31,13 +31,19 @@ func Write(ctx context.Context, store objstore.Store, dir string, s *schema.Sche
 	if err != nil {
 		return Info{}, fmt.Errorf("write segment %s: %w", dir, err)
 	}
-	return writeFiles(ctx, store, dir, s, src, layoutOf(s))
+	return writeFiles(ctx, store, dir, s, src, layoutOf(s, rows.Indexed))
 }
 
-// layout says how a file is laid out: rows per row group, and from how many rows on it gets what makes filters cheaper.
-type layout struct{ step, least int }
+// layout says how a file is laid out: rows per row group, from how many rows on it gets what makes filters cheaper, and
+// the fields for which an index was asked.
+type layout struct {
+	step, least int
+	indexed     []int64
+}
 
-func layoutOf(s *schema.Schema) layout { return layout{step: rowGroupRows(s), least: shredRows} }
+func layoutOf(s *schema.Schema, indexed []int64) layout {
+	return layout{step: rowGroupRows(s), least: accelRows, indexed: indexed}
+}
 
 // sortedRows is a batch with the order in which its rows go to a file.
 type sortedRows struct {
@@ -155,7 +161,11 @@ func (w *fileWriter) writeRows(ctx context.Context) error {
 		return err
 	}
 	for i := range w.schema.Fields {
-		w.enc = append(w.enc, newColumnEncoder(&w.schema.Fields[i], w.zstd))
+		e := newColumnEncoder(&w.schema.Fields[i], w.zstd)
+		if w.rows >= w.least {
+			e.few = newFewValues(&w.schema.Fields[i])
+		}
+		w.enc = append(w.enc, e)
 	}
 	for lo := 0; lo < w.rows; lo += w.step {
 		if err := ctx.Err(); err != nil {
@@ -223,10 +233,12 @@ func (w *fileWriter) writeColumns(info Info) error {
 				return err
 			}
 		}
-		meta.Columns = append(meta.Columns, e.meta)
 	}
 	if err := w.accelerate(out, &meta); err != nil {
 		return err
+	}
+	for _, e := range w.enc {
+		meta.Columns = append(meta.Columns, e.meta)
 	}
 	js, err := meta.encode()
 	if err != nil {
@@ -255,29 +267,6 @@ func (w *fileWriter) writeColumns(info Info) error {
 	}
 	_, err = io.Copy(w.columns, io.NewSectionReader(body, 0, body.size))
 	return err
-}
-
-// accelerate writes what makes filters cheaper and is not needed to answer them.
-func (w *fileWriter) accelerate(out *container, meta *fileMeta) error {
-	if w.rows < w.least {
-		return nil
-	}
-	z, err := newTextDecoder()
-	if err != nil {
-		return err
-	}
-	defer z.Close()
-	for _, e := range w.enc {
-		if e.meta.Type != schema.JSON {
-			continue
-		}
-		paths, err := shred(out, e.written(w.rows, z), w.rows, w.zstd, w.nextID)
-		if err != nil {
-			return err
-		}
-		meta.Paths = append(meta.Paths, paths...)
-	}
-	return nil
 }
 
 // nextID numbers columns that are no field's: fields have no negative numbers.
