@@ -234,6 +234,7 @@ type Task struct {
 	Index      *Index        `json:"index,omitempty"`
 	Schema     schema.Schema `json:"schema"`
 	Target     int64         `json:"target,omitempty"`  // compaction: id of the new segment
+	Indexed    []int64       `json:"indexed,omitempty"` // compaction: fields for which a scalar index was asked
 	Horizon    tso.Timestamp `json:"horizon,omitempty"` // compaction: drop versions whose delete is at or below
 	// ApplyThrough: compaction folds deletes up to this position, which becomes the target's AppliedThrough.
 	ApplyThrough mq.Position `json:"apply_through,omitempty"`

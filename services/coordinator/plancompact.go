@@ -73,7 +73,7 @@ func planManual(coll *catalog.Collection, shard *catalog.Shard, open []*catalog.
 func compaction(coll *catalog.Collection, shard *catalog.Shard, sources []catalog.Segment, horizon tso.Timestamp) catalog.Task {
 	return catalog.Task{
 		Kind: catalog.TaskCompact, Collection: coll.ID, Shard: shard.Index, Sources: sources,
-		Deltas: deltasFor(shard, sources), Schema: coll.Schema, Horizon: max(horizon, shard.Horizon), ApplyThrough: shard.Checkpoint,
+		Deltas: deltasFor(shard, sources), Schema: coll.Schema, Indexed: coll.ScalarIndexed(), Horizon: max(horizon, shard.Horizon), ApplyThrough: shard.Checkpoint,
 	}
 }
 

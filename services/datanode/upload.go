@@ -205,6 +205,7 @@ func (a *attempt) writeSegment(ctx context.Context, partition int64) error {
 	if err != nil {
 		return fmt.Errorf("rows of partition %d: %w", partition, err)
 	}
+	rows.Indexed = a.coll.ScalarIndexed()
 	id := a.g.segments[partition]
 	dir := a.dir + "/" + strconv.FormatInt(id, 10)
 	info, err := a.o.node.writeSegment(ctx, a.o.node.deps.Objects, dir, &a.coll.Schema, rows)

@@ -37,7 +37,7 @@ func (n *Node) compact(ctx context.Context, t *catalog.Task, p *progress) (*cata
 		p.set(0.5 * float32(i+1) / float32(len(t.Sources)))
 	}
 	info, _, err := segment.Merge(ctx, n.deps.Objects, segment.MergeConfig{
-		Dir: t.Dir, Schema: &t.Schema, Sources: sources,
+		Dir: t.Dir, Schema: &t.Schema, Sources: sources, Indexed: t.Indexed,
 		Drop: func(_, dead uint64) bool { return dead != 0 && dead <= t.Horizon },
 	})
 	if err != nil {
