@@ -55,6 +55,8 @@ type Collection struct {
 	CreatedTS   tso.Timestamp     `json:"created_ts"`
 	UpdatedTS   tso.Timestamp     `json:"updated_ts"` // of the last schema change
 	Load        *Load             `json:"load,omitempty"`
+	// TruncatedTS: rows written at or below it are gone; nobody reads, counts or seals them.
+	TruncatedTS tso.Timestamp `json:"truncated_ts,omitempty"`
 	// NumPartitions is what the user asked for with a partition key.
 	NumPartitions int `json:"num_partitions,omitempty"`
 }

@@ -49,6 +49,11 @@ func (l LocalCoordinator) DropCollection(ctx context.Context, in *pb.CollectionR
 	return l.Server.DropCollection(ctx, in)
 }
 
+// TruncateCollection implements pb.CoordinatorClient.
+func (l LocalCoordinator) TruncateCollection(ctx context.Context, in *pb.CollectionRef, _ ...grpc.CallOption) (*pb.Ack, error) {
+	return l.Server.TruncateCollection(ctx, in)
+}
+
 // RenameCollection implements pb.CoordinatorClient.
 func (l LocalCoordinator) RenameCollection(ctx context.Context, in *pb.RenameCollectionRequest, _ ...grpc.CallOption) (*pb.Ack, error) {
 	return l.Server.RenameCollection(ctx, in)

@@ -80,7 +80,7 @@ func (t *term) finishDrop(ctx context.Context, id, revision int64) (int64, error
 // dropRetry is how often drops that were interrupted are taken up again.
 const dropRetry = 10 * time.Second
 
-// finishDrops completes drops of collections and partitions that a former leader, or a call that ran out of time, left
+// finishDrops completes drops of collections and partitions, and truncations, that a former leader, or a call that ran out of time, left
 // half done.
 func (d *ddl) finishDrops(ctx context.Context) error {
 	for ctx.Err() == nil {
@@ -99,6 +99,9 @@ func (d *ddl) finishDropsOf(ctx context.Context, coll *catalog.Collection) error
 	defer cancel()
 	if coll.State == catalog.Dropping {
 		return d.finishOne(ctx, coll.ID)
+	}
+	if err := d.t.dropTruncated(ctx, coll); err != nil {
+		return err
 	}
 	for _, p := range coll.Partitions {
 		if p.State != catalog.Dropping {

@@ -84,7 +84,7 @@ func TestStandbyTakesOver(t *testing.T) {
 			t.Errorf("taking over took %s", took)
 		}
 		leader := standby
-		if w.c.Leading() {
+		if !standby.Leading() { // the former one, which may not know of its loss yet, is no answer
 			leader = w.c
 		}
 		next, err := leader.AllocTimestamp(w.ctx, &pb.AllocTimestampRequest{})

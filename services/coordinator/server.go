@@ -98,6 +98,11 @@ func (c *Coordinator) DropCollection(ctx context.Context, req *pb.CollectionRef)
 	return change(c, ctx, "DropCollection", req, (*term).dropCollection)
 }
 
+// TruncateCollection implements pb.CoordinatorServer.
+func (c *Coordinator) TruncateCollection(ctx context.Context, req *pb.CollectionRef) (*pb.Ack, error) {
+	return change(c, ctx, "TruncateCollection", req, (*term).truncateCollection)
+}
+
 // RenameCollection implements pb.CoordinatorServer.
 func (c *Coordinator) RenameCollection(ctx context.Context, req *pb.RenameCollectionRequest) (*pb.Ack, error) {
 	return change(c, ctx, "RenameCollection", req, (*term).renameCollection)

@@ -26,6 +26,9 @@ func (w *write) check(ctx context.Context) error {
 	if w.req.SchemaVersion != c.Schema.Version {
 		return errs.New(errs.SchemaMismatch, "the request has schema version %d of collection %s, the present one is %d", w.req.SchemaVersion, c.Name, c.Schema.Version)
 	}
+	if w.req.ReadTs != 0 && w.req.ReadTs <= c.TruncatedTS && w.req.Kind == pb.WriteKind_UPSERT {
+		return errs.New(errs.WriteConflict, "the rows were read at %d, before collection %s was truncated at %d", w.req.ReadTs, c.Name, c.TruncatedTS)
+	}
 	if w.req.DeletePartition != 0 {
 		if p := findPartition(c, w.req.DeletePartition); p == nil || p.State != catalog.Ready {
 			return moved("partition %d", w.req.DeletePartition)

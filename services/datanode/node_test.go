@@ -332,6 +332,38 @@ func TestDroppedPartitionIsNotWritten(t *testing.T) {
 	})
 }
 
+// TestTruncatedRows are neither sealed nor counted, and a partial upsert that read them is refused.
+func TestTruncatedRows(t *testing.T) {
+	inWorld(t, func(w *world) {
+		p := w.start("a", nil)
+		w.owned()
+		w.mustWrite(w.insertOf(0, partB, 1))
+		gone := w.mustWrite(w.insertOf(0, partA, 2))
+		c := *w.cache.CollectionByID(coll)
+		c.TruncatedTS = gone.Timestamp
+		rev := w.put(catalog.CollectionKey(coll), c)
+		if _, err := p.node.SyncCatalog(w.ctx, &pb.SyncCatalogRequest{Revision: rev}); err != nil {
+			t.Fatal(err)
+		}
+		stays := w.mustWrite(w.insertOf(0, partA, 3))
+		state, err := p.node.FlushState(w.ctx, &pb.FlushStateRequest{Collection: coll, Shards: []int32{0}})
+		if err != nil || state.UnsealedRows[partA] != 1 || state.UnsealedRows[partB] != 0 {
+			t.Errorf("unsealed rows %v, %v", state.GetUnsealedRows(), err)
+		}
+		read := w.insertOf(0, partA, 2)
+		read.Kind, read.ReadTs = pb.WriteKind_UPSERT, gone.Timestamp
+		read.Keys = schema.Keys{Ints: []int64{2}}.Encode(nil)
+		if _, err := w.writeOnce(w.ctx, read); !errs.Is(err, errs.WriteConflict) {
+			t.Errorf("a partial upsert of a truncated row: %v", err)
+		}
+		w.flush()
+		m := w.shard(0)
+		if len(m.Segments) != 1 || m.Segments[0].Partition != partA || m.Segments[0].Rows != 1 || m.Segments[0].MinTS != stays.Timestamp {
+			t.Errorf("sealed %+v", m.Segments)
+		}
+	})
+}
+
 // TestSyncCatalogWaits: a change of the catalog is confirmed when the writes admitted before it are settled.
 func TestSyncCatalogWaits(t *testing.T) {
 	inWorld(t, func(w *world) {

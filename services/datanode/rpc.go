@@ -8,6 +8,7 @@ import (
 
 	"github.com/gyr-db/gyr/pkg/errs"
 	"github.com/gyr-db/gyr/pkg/rpc/pb"
+	"github.com/gyr-db/gyr/pkg/tso"
 )
 
 // Barrier implements pb.DataNodeServer.
@@ -72,10 +73,14 @@ func (n *Node) FlushState(_ context.Context, req *pb.FlushStateRequest) (*pb.Flu
 		return nil, err
 	}
 	flushed, unsealed := !o.writer.InFlight(req.FlushTs), map[int64]int64{}
+	truncated := tso.Timestamp(0)
+	if c := n.deps.Cache.CollectionByID(req.Collection); c != nil {
+		truncated = c.TruncatedTS
+	}
 	for _, s := range o.named(req.Collection, req.Shards) {
 		o.mu.Lock()
 		open, sealed := s.pending(req.FlushTs)
-		s.countRows(unsealed)
+		s.countRows(unsealed, truncated)
 		o.mu.Unlock()
 		if open {
 			o.sealShard(s, "flush")

@@ -189,11 +189,11 @@ func (s *shard) pending(ts tso.Timestamp) (open, sealed bool) {
 	return open, sealed
 }
 
-// countRows adds the rows that are not committed to by, by partition.
-func (s *shard) countRows(by map[int64]int64) {
+// countRows adds the rows that are not committed to by, by partition, without those written at or below truncated.
+func (s *shard) countRows(by map[int64]int64, truncated tso.Timestamp) {
 	for _, g := range append([]*generation{s.open}, s.sealed...) {
 		for partition, chunks := range g.rows {
-			for _, c := range chunks {
+			for _, c := range untruncated(chunks, truncated) {
 				by[partition] += int64(c.batch.N)
 			}
 		}

@@ -14,6 +14,7 @@ import (
 	"github.com/gyr-db/gyr/pkg/errs"
 	"github.com/gyr-db/gyr/pkg/meta"
 	"github.com/gyr-db/gyr/pkg/segment"
+	"github.com/gyr-db/gyr/pkg/tso"
 )
 
 // intentPrefix is the prefix of the keys that keep garbage collection away from folders being written.
@@ -161,11 +162,27 @@ func (a *attempt) run(ctx context.Context) error {
 func (a *attempt) livePartitions() []int64 {
 	var out []int64
 	for _, partition := range slices.Sorted(maps.Keys(a.g.rows)) {
+		if len(a.kept(partition)) == 0 {
+			continue
+		}
 		if p := findPartition(a.coll, partition); p != nil && p.State == catalog.Ready {
 			out = append(out, partition)
 		}
 	}
 	return out
+}
+
+// kept are a partition's rows that were not truncated.
+func (a *attempt) kept(partition int64) []chunk {
+	return untruncated(a.g.rows[partition], a.coll.TruncatedTS)
+}
+
+// untruncated leaves out what was written at or below a timestamp. Chunks are in the order of timestamps.
+func untruncated(chunks []chunk, ts tso.Timestamp) []chunk {
+	for len(chunks) > 0 && chunks[0].ts <= ts {
+		chunks = chunks[1:]
+	}
+	return chunks
 }
 
 func findPartition(c *catalog.Collection, id int64) *catalog.Partition {
@@ -201,7 +218,7 @@ func (o *owner) epochIsMine() meta.Compare {
 }
 
 func (a *attempt) writeSegment(ctx context.Context, partition int64) error {
-	rows, err := concat(&a.coll.Schema, a.g.rows[partition])
+	rows, err := concat(&a.coll.Schema, a.kept(partition))
 	if err != nil {
 		return fmt.Errorf("rows of partition %d: %w", partition, err)
 	}

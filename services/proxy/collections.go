@@ -67,6 +67,16 @@ func (p *Proxy) DropCollection(ctx context.Context, req *milvuspb.DropCollection
 	return success(), p.changed(ctx, ack, err)
 }
 
+// TruncateCollection implements milvuspb.MilvusServiceServer: it takes all rows out of a collection and nothing else.
+func (p *Proxy) TruncateCollection(ctx context.Context, req *milvuspb.TruncateCollectionRequest) (*milvuspb.TruncateCollectionResponse, error) {
+	c, err := p.collection(req.DbName, req.CollectionName)
+	if err != nil {
+		return nil, err
+	}
+	ack, err := p.deps.Peers.Coordinator().TruncateCollection(ctx, ref(c.DB, c.Name))
+	return &milvuspb.TruncateCollectionResponse{Status: success()}, p.changed(ctx, ack, err)
+}
+
 // HasCollection implements milvuspb.MilvusServiceServer.
 func (p *Proxy) HasCollection(_ context.Context, req *milvuspb.HasCollectionRequest) (*milvuspb.BoolResponse, error) {
 	_, err := p.collection(req.DbName, req.CollectionName)

@@ -180,6 +180,9 @@ func (p *Proxy) sealedRows(c *catalog.Collection, want func(*catalog.Segment) bo
 	var n int64
 	for _, shard := range p.deps.Cache.Shards(c.ID) {
 		for i := range shard.Segments {
+			if c.TruncatedTS > 0 && shard.Segments[i].MaxTS <= c.TruncatedTS {
+				continue
+			}
 			if want == nil || want(&shard.Segments[i]) {
 				n += int64(shard.Segments[i].Rows)
 			}

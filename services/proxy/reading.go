@@ -258,7 +258,7 @@ func (r *reading) routes(views []*catalog.View) ([]route, error) {
 			if scopes[id] == nil {
 				scopes[id] = &pb.Scope{
 					Collection: r.c.ID, Snapshots: r.snapshots, Partitions: r.partitions, IgnoreGrowing: r.ignoreGrowing,
-					NowTs: r.now, SchemaVersion: r.c.Schema.Version, Node: id,
+					NowTs: r.now, SchemaVersion: r.c.Schema.Version, Node: id, TruncatedTs: r.c.TruncatedTS,
 				}
 				order = append(order, id)
 			}

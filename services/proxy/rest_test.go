@@ -69,6 +69,7 @@ func TestRESTQuickCollection(t *testing.T) {
 	if d["enableDynamicField"] != true || len(d["fields"].([]any)) != 2 || d["load"] != "LoadStateLoaded" {
 		t.Fatalf("%v", d)
 	}
+	postOK(t, w, "collections/truncate", `{"collectionName": "q"}`)
 	postOK(t, w, "collections/drop", `{"collectionName": "q"}`)
 	wantJSON(t, postOK(t, w, "collections/list", ``), `[]`)
 }

@@ -24,6 +24,7 @@ func restCollections() map[string]restFunc {
 		"collections/describe":       restDescribeCollection,
 		"collections/create":         restCreateCollection,
 		"collections/drop":           restDropCollection,
+		"collections/truncate":       restTruncateCollection,
 		"collections/rename":         restRenameCollection,
 		"collections/load":           restLoad(false),
 		"collections/refresh_load":   restLoad(true),
@@ -70,6 +71,15 @@ func restDropCollection(ctx context.Context, r *restRequest) (any, error) {
 		return nil, err
 	}
 	_, err = invoke(ctx, r.p, "DropCollection", &milvuspb.DropCollectionRequest{DbName: r.db, CollectionName: in.Collection}, r.p.DropCollection)
+	return nil, err
+}
+
+func restTruncateCollection(ctx context.Context, r *restRequest) (any, error) {
+	in, err := r.named()
+	if err != nil {
+		return nil, err
+	}
+	_, err = invoke(ctx, r.p, "TruncateCollection", &milvuspb.TruncateCollectionRequest{DbName: r.db, CollectionName: in.Collection}, r.p.TruncateCollection)
 	return nil, err
 }
 

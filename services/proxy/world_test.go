@@ -254,6 +254,10 @@ func (c worldCoordinator) DropCollection(_ context.Context, req *pb.CollectionRe
 	return &pb.Ack{Revision: rev}, err
 }
 
+func (c worldCoordinator) TruncateCollection(_ context.Context, req *pb.CollectionRef) (*pb.Ack, error) {
+	return c.edit(req, func(coll *catalog.Collection) { coll.TruncatedTS = c.newTS() })
+}
+
 func (c worldCoordinator) RenameCollection(_ context.Context, req *pb.RenameCollectionRequest) (*pb.Ack, error) {
 	return c.edit(&pb.CollectionRef{Db: req.Db, Name: req.Name}, func(coll *catalog.Collection) { coll.Name = req.NewName })
 }

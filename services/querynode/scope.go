@@ -28,7 +28,7 @@ type scope struct {
 	node        *Node
 	views       []*viewState
 	parts       []part
-	expireBelow uint64
+	expireBelow uint64 // rows written before are not shown: by time to live, or truncated
 }
 
 // ttlProperty is the collection property with the rows' time to live, in seconds.
@@ -40,6 +40,9 @@ func (n *Node) openScope(ctx context.Context, req *pb.Scope) (*scope, error) {
 		return nil, err
 	}
 	sc := &scope{node: n}
+	if req.TruncatedTs > 0 {
+		sc.expireBelow = req.TruncatedTs + 1
+	}
 	snapshots := make(map[int]*pb.Snapshot, len(req.Snapshots))
 	for _, s := range req.Snapshots {
 		snapshots[int(s.Log)] = s
@@ -53,7 +56,7 @@ func (n *Node) openScope(ctx context.Context, req *pb.Scope) (*scope, error) {
 	if c := n.deps.Cache.CollectionByID(req.Collection); c != nil {
 		if ttl, err := strconv.ParseInt(c.Properties[ttlProperty], 10, 64); err == nil && ttl > 0 && req.NowTs > 0 {
 			now := tso.Time(req.NowTs)
-			sc.expireBelow = tso.FromTime(now.Add(-time.Duration(ttl) * time.Second))
+			sc.expireBelow = max(sc.expireBelow, tso.FromTime(now.Add(-time.Duration(ttl)*time.Second)))
 		}
 	}
 	return sc, nil

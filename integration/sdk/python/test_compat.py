@@ -116,3 +116,22 @@ def test_filters_on_times(client, name):
     ):
         assert [r["id"] for r in client.query(name, filter=text)] == ids
     assert [r["id"] for r in client.query(name, filter="at == ISO '2025-01-02 08:00:00'", timezone="Asia/Shanghai")] == [2]
+
+
+@pytest.mark.skipif(not hasattr(MilvusClient, "truncate_collection"), reason="the SDK has no truncate_collection")
+def test_truncate_collection(client, name):
+    make(client, name, lambda s: s.add_field("n", DataType.INT64))
+    client.create_partition(name, "side")
+    client.insert(name, [{"id": i, "vec": vec(i), "n": i} for i in range(300)])
+    client.flush(name)
+    client.insert(name, [{"id": i, "vec": vec(i), "n": i} for i in range(300, 400)], partition_name="side")
+    client.truncate_collection(name)
+    assert client.query(name, filter="", output_fields=["count(*)"]) == [{"count(*)": 0}]
+    assert client.search(name, [vec(7)], limit=3) == [[]]
+    assert client.get_collection_stats(name)["row_count"] == 0
+    assert sorted(client.list_partitions(name)) == ["_default", "side"]
+    assert client.list_indexes(name) == ["vec"]
+    client.insert(name, [{"id": 7, "vec": vec(7), "n": 1}])
+    assert client.query(name, filter="n >= 0", output_fields=["n"]) == [{"id": 7, "n": 1}]
+    with pytest.raises(MilvusException):
+        client.truncate_collection(name + "_missing")

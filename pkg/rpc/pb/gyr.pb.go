@@ -2758,7 +2758,8 @@ type Scope struct {
 	SchemaVersion int32                  `protobuf:"varint,7,opt,name=schema_version,json=schemaVersion,proto3" json:"schema_version,omitempty"`
 	// node is whom the caller means. A process refuses what is meant for another one: after a restart on the same
 	// address it would otherwise answer, with nothing, for the process that it replaced.
-	Node          int64 `protobuf:"varint,8,opt,name=node,proto3" json:"node,omitempty"`
+	Node          int64  `protobuf:"varint,8,opt,name=node,proto3" json:"node,omitempty"`
+	TruncatedTs   uint64 `protobuf:"varint,9,opt,name=truncated_ts,json=truncatedTs,proto3" json:"truncated_ts,omitempty"` // rows written at or below it are gone
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -2845,6 +2846,13 @@ func (x *Scope) GetSchemaVersion() int32 {
 func (x *Scope) GetNode() int64 {
 	if x != nil {
 		return x.Node
+	}
+	return 0
+}
+
+func (x *Scope) GetTruncatedTs() uint64 {
+	if x != nil {
+		return x.TruncatedTs
 	}
 	return 0
 }
@@ -3695,7 +3703,7 @@ const file_gyr_proto_rawDesc = "" +
 	"\aViewRef\x12\x14\n" +
 	"\x05shard\x18\x01 \x01(\x05R\x05shard\x12\x18\n" +
 	"\areplica\x18\x02 \x01(\x05R\areplica\x12\x16\n" +
-	"\x06number\x18\x03 \x01(\x04R\x06number\"\xa9\x02\n" +
+	"\x06number\x18\x03 \x01(\x04R\x06number\"\xcc\x02\n" +
 	"\x05Scope\x12\x1e\n" +
 	"\n" +
 	"collection\x18\x01 \x01(\x03R\n" +
@@ -3708,7 +3716,8 @@ const file_gyr_proto_rawDesc = "" +
 	"\x0eignore_growing\x18\x05 \x01(\bR\rignoreGrowing\x12\x15\n" +
 	"\x06now_ts\x18\x06 \x01(\x04R\x05nowTs\x12%\n" +
 	"\x0eschema_version\x18\a \x01(\x05R\rschemaVersion\x12\x12\n" +
-	"\x04node\x18\b \x01(\x03R\x04node\"u\n" +
+	"\x04node\x18\b \x01(\x03R\x04node\x12!\n" +
+	"\ftruncated_ts\x18\t \x01(\x04R\vtruncatedTs\"u\n" +
 	"\rSearchRequest\x12,\n" +
 	"\x05scope\x18\x01 \x01(\v2\x16.gyr.internal.v1.ScopeR\x05scope\x126\n" +
 	"\bsearches\x18\x02 \x03(\v2\x1a.gyr.internal.v1.SubSearchR\bsearches\"\xe1\x02\n" +
@@ -3770,7 +3779,7 @@ const file_gyr_proto_rawDesc = "" +
 	"\n" +
 	"\x06DELETE\x10\x02\x12\n" +
 	"\n" +
-	"\x06UPSERT\x10\x032\xd1\x0f\n" +
+	"\x06UPSERT\x10\x032\x9d\x10\n" +
 	"\vCoordinator\x12a\n" +
 	"\x0eAllocTimestamp\x12&.gyr.internal.v1.AllocTimestampRequest\x1a'.gyr.internal.v1.AllocTimestampResponse\x12L\n" +
 	"\aAllocID\x12\x1f.gyr.internal.v1.AllocIDRequest\x1a .gyr.internal.v1.AllocIDResponse\x12H\n" +
@@ -3778,7 +3787,8 @@ const file_gyr_proto_rawDesc = "" +
 	"\fDropDatabase\x12 .gyr.internal.v1.DatabaseRequest\x1a\x14.gyr.internal.v1.Ack\x12G\n" +
 	"\rAlterDatabase\x12 .gyr.internal.v1.DatabaseRequest\x1a\x14.gyr.internal.v1.Ack\x12R\n" +
 	"\x10CreateCollection\x12(.gyr.internal.v1.CreateCollectionRequest\x1a\x14.gyr.internal.v1.Ack\x12F\n" +
-	"\x0eDropCollection\x12\x1e.gyr.internal.v1.CollectionRef\x1a\x14.gyr.internal.v1.Ack\x12R\n" +
+	"\x0eDropCollection\x12\x1e.gyr.internal.v1.CollectionRef\x1a\x14.gyr.internal.v1.Ack\x12J\n" +
+	"\x12TruncateCollection\x12\x1e.gyr.internal.v1.CollectionRef\x1a\x14.gyr.internal.v1.Ack\x12R\n" +
 	"\x10RenameCollection\x12(.gyr.internal.v1.RenameCollectionRequest\x1a\x14.gyr.internal.v1.Ack\x12P\n" +
 	"\x0fAlterCollection\x12'.gyr.internal.v1.AlterCollectionRequest\x1a\x14.gyr.internal.v1.Ack\x12B\n" +
 	"\bAddField\x12 .gyr.internal.v1.AddFieldRequest\x1a\x14.gyr.internal.v1.Ack\x12J\n" +
@@ -3935,79 +3945,81 @@ var file_gyr_proto_depIdxs = []int32{
 	8,  // 29: gyr.internal.v1.Coordinator.AlterDatabase:input_type -> gyr.internal.v1.DatabaseRequest
 	9,  // 30: gyr.internal.v1.Coordinator.CreateCollection:input_type -> gyr.internal.v1.CreateCollectionRequest
 	10, // 31: gyr.internal.v1.Coordinator.DropCollection:input_type -> gyr.internal.v1.CollectionRef
-	11, // 32: gyr.internal.v1.Coordinator.RenameCollection:input_type -> gyr.internal.v1.RenameCollectionRequest
-	12, // 33: gyr.internal.v1.Coordinator.AlterCollection:input_type -> gyr.internal.v1.AlterCollectionRequest
-	13, // 34: gyr.internal.v1.Coordinator.AddField:input_type -> gyr.internal.v1.AddFieldRequest
-	14, // 35: gyr.internal.v1.Coordinator.CreatePartition:input_type -> gyr.internal.v1.PartitionRequest
-	14, // 36: gyr.internal.v1.Coordinator.DropPartition:input_type -> gyr.internal.v1.PartitionRequest
-	15, // 37: gyr.internal.v1.Coordinator.CreateAlias:input_type -> gyr.internal.v1.AliasRequest
-	15, // 38: gyr.internal.v1.Coordinator.AlterAlias:input_type -> gyr.internal.v1.AliasRequest
-	15, // 39: gyr.internal.v1.Coordinator.DropAlias:input_type -> gyr.internal.v1.AliasRequest
-	16, // 40: gyr.internal.v1.Coordinator.CreateIndex:input_type -> gyr.internal.v1.CreateIndexRequest
-	17, // 41: gyr.internal.v1.Coordinator.AlterIndex:input_type -> gyr.internal.v1.AlterIndexRequest
-	18, // 42: gyr.internal.v1.Coordinator.DropIndex:input_type -> gyr.internal.v1.DropIndexRequest
-	19, // 43: gyr.internal.v1.Coordinator.Load:input_type -> gyr.internal.v1.LoadRequest
-	20, // 44: gyr.internal.v1.Coordinator.Release:input_type -> gyr.internal.v1.ReleaseRequest
-	21, // 45: gyr.internal.v1.Coordinator.LoadState:input_type -> gyr.internal.v1.LoadStateRequest
-	10, // 46: gyr.internal.v1.Coordinator.Compact:input_type -> gyr.internal.v1.CollectionRef
-	24, // 47: gyr.internal.v1.Coordinator.CompactionState:input_type -> gyr.internal.v1.CompactionStateRequest
-	27, // 48: gyr.internal.v1.Coordinator.PullTask:input_type -> gyr.internal.v1.PullTaskRequest
-	29, // 49: gyr.internal.v1.Coordinator.ReportTask:input_type -> gyr.internal.v1.ReportTaskRequest
-	1,  // 50: gyr.internal.v1.Coordinator.Inspect:input_type -> gyr.internal.v1.InspectRequest
-	31, // 51: gyr.internal.v1.DataNode.Write:input_type -> gyr.internal.v1.WriteRequest
-	34, // 52: gyr.internal.v1.DataNode.Barrier:input_type -> gyr.internal.v1.BarrierRequest
-	36, // 53: gyr.internal.v1.DataNode.Flush:input_type -> gyr.internal.v1.FlushRequest
-	38, // 54: gyr.internal.v1.DataNode.FlushState:input_type -> gyr.internal.v1.FlushStateRequest
-	40, // 55: gyr.internal.v1.DataNode.SyncCatalog:input_type -> gyr.internal.v1.SyncCatalogRequest
-	42, // 56: gyr.internal.v1.DataNode.NodeStatus:input_type -> gyr.internal.v1.NodeStatusRequest
-	44, // 57: gyr.internal.v1.QueryNode.PrepareView:input_type -> gyr.internal.v1.PrepareViewRequest
-	49, // 58: gyr.internal.v1.QueryNode.Search:input_type -> gyr.internal.v1.SearchRequest
-	53, // 59: gyr.internal.v1.QueryNode.Query:input_type -> gyr.internal.v1.QueryRequest
-	55, // 60: gyr.internal.v1.QueryNode.Fetch:input_type -> gyr.internal.v1.FetchRequest
-	42, // 61: gyr.internal.v1.QueryNode.NodeStatus:input_type -> gyr.internal.v1.NodeStatusRequest
-	40, // 62: gyr.internal.v1.Proxy.SyncCatalog:input_type -> gyr.internal.v1.SyncCatalogRequest
-	42, // 63: gyr.internal.v1.Proxy.NodeStatus:input_type -> gyr.internal.v1.NodeStatusRequest
-	5,  // 64: gyr.internal.v1.Coordinator.AllocTimestamp:output_type -> gyr.internal.v1.AllocTimestampResponse
-	7,  // 65: gyr.internal.v1.Coordinator.AllocID:output_type -> gyr.internal.v1.AllocIDResponse
-	3,  // 66: gyr.internal.v1.Coordinator.CreateDatabase:output_type -> gyr.internal.v1.Ack
-	3,  // 67: gyr.internal.v1.Coordinator.DropDatabase:output_type -> gyr.internal.v1.Ack
-	3,  // 68: gyr.internal.v1.Coordinator.AlterDatabase:output_type -> gyr.internal.v1.Ack
-	3,  // 69: gyr.internal.v1.Coordinator.CreateCollection:output_type -> gyr.internal.v1.Ack
-	3,  // 70: gyr.internal.v1.Coordinator.DropCollection:output_type -> gyr.internal.v1.Ack
-	3,  // 71: gyr.internal.v1.Coordinator.RenameCollection:output_type -> gyr.internal.v1.Ack
-	3,  // 72: gyr.internal.v1.Coordinator.AlterCollection:output_type -> gyr.internal.v1.Ack
-	3,  // 73: gyr.internal.v1.Coordinator.AddField:output_type -> gyr.internal.v1.Ack
-	3,  // 74: gyr.internal.v1.Coordinator.CreatePartition:output_type -> gyr.internal.v1.Ack
-	3,  // 75: gyr.internal.v1.Coordinator.DropPartition:output_type -> gyr.internal.v1.Ack
-	3,  // 76: gyr.internal.v1.Coordinator.CreateAlias:output_type -> gyr.internal.v1.Ack
-	3,  // 77: gyr.internal.v1.Coordinator.AlterAlias:output_type -> gyr.internal.v1.Ack
-	3,  // 78: gyr.internal.v1.Coordinator.DropAlias:output_type -> gyr.internal.v1.Ack
-	3,  // 79: gyr.internal.v1.Coordinator.CreateIndex:output_type -> gyr.internal.v1.Ack
-	3,  // 80: gyr.internal.v1.Coordinator.AlterIndex:output_type -> gyr.internal.v1.Ack
-	3,  // 81: gyr.internal.v1.Coordinator.DropIndex:output_type -> gyr.internal.v1.Ack
-	3,  // 82: gyr.internal.v1.Coordinator.Load:output_type -> gyr.internal.v1.Ack
-	3,  // 83: gyr.internal.v1.Coordinator.Release:output_type -> gyr.internal.v1.Ack
-	22, // 84: gyr.internal.v1.Coordinator.LoadState:output_type -> gyr.internal.v1.LoadStateResponse
-	23, // 85: gyr.internal.v1.Coordinator.Compact:output_type -> gyr.internal.v1.CompactResponse
-	25, // 86: gyr.internal.v1.Coordinator.CompactionState:output_type -> gyr.internal.v1.CompactionStateResponse
-	28, // 87: gyr.internal.v1.Coordinator.PullTask:output_type -> gyr.internal.v1.PullTaskResponse
-	30, // 88: gyr.internal.v1.Coordinator.ReportTask:output_type -> gyr.internal.v1.ReportTaskResponse
-	2,  // 89: gyr.internal.v1.Coordinator.Inspect:output_type -> gyr.internal.v1.InspectResponse
-	33, // 90: gyr.internal.v1.DataNode.Write:output_type -> gyr.internal.v1.WriteResponse
-	35, // 91: gyr.internal.v1.DataNode.Barrier:output_type -> gyr.internal.v1.BarrierResponse
-	37, // 92: gyr.internal.v1.DataNode.Flush:output_type -> gyr.internal.v1.FlushResponse
-	39, // 93: gyr.internal.v1.DataNode.FlushState:output_type -> gyr.internal.v1.FlushStateResponse
-	41, // 94: gyr.internal.v1.DataNode.SyncCatalog:output_type -> gyr.internal.v1.SyncCatalogResponse
-	43, // 95: gyr.internal.v1.DataNode.NodeStatus:output_type -> gyr.internal.v1.NodeStatusResponse
-	45, // 96: gyr.internal.v1.QueryNode.PrepareView:output_type -> gyr.internal.v1.PrepareViewResponse
-	51, // 97: gyr.internal.v1.QueryNode.Search:output_type -> gyr.internal.v1.SearchResponse
-	54, // 98: gyr.internal.v1.QueryNode.Query:output_type -> gyr.internal.v1.QueryResponse
-	56, // 99: gyr.internal.v1.QueryNode.Fetch:output_type -> gyr.internal.v1.FetchResponse
-	43, // 100: gyr.internal.v1.QueryNode.NodeStatus:output_type -> gyr.internal.v1.NodeStatusResponse
-	41, // 101: gyr.internal.v1.Proxy.SyncCatalog:output_type -> gyr.internal.v1.SyncCatalogResponse
-	43, // 102: gyr.internal.v1.Proxy.NodeStatus:output_type -> gyr.internal.v1.NodeStatusResponse
-	64, // [64:103] is the sub-list for method output_type
-	25, // [25:64] is the sub-list for method input_type
+	10, // 32: gyr.internal.v1.Coordinator.TruncateCollection:input_type -> gyr.internal.v1.CollectionRef
+	11, // 33: gyr.internal.v1.Coordinator.RenameCollection:input_type -> gyr.internal.v1.RenameCollectionRequest
+	12, // 34: gyr.internal.v1.Coordinator.AlterCollection:input_type -> gyr.internal.v1.AlterCollectionRequest
+	13, // 35: gyr.internal.v1.Coordinator.AddField:input_type -> gyr.internal.v1.AddFieldRequest
+	14, // 36: gyr.internal.v1.Coordinator.CreatePartition:input_type -> gyr.internal.v1.PartitionRequest
+	14, // 37: gyr.internal.v1.Coordinator.DropPartition:input_type -> gyr.internal.v1.PartitionRequest
+	15, // 38: gyr.internal.v1.Coordinator.CreateAlias:input_type -> gyr.internal.v1.AliasRequest
+	15, // 39: gyr.internal.v1.Coordinator.AlterAlias:input_type -> gyr.internal.v1.AliasRequest
+	15, // 40: gyr.internal.v1.Coordinator.DropAlias:input_type -> gyr.internal.v1.AliasRequest
+	16, // 41: gyr.internal.v1.Coordinator.CreateIndex:input_type -> gyr.internal.v1.CreateIndexRequest
+	17, // 42: gyr.internal.v1.Coordinator.AlterIndex:input_type -> gyr.internal.v1.AlterIndexRequest
+	18, // 43: gyr.internal.v1.Coordinator.DropIndex:input_type -> gyr.internal.v1.DropIndexRequest
+	19, // 44: gyr.internal.v1.Coordinator.Load:input_type -> gyr.internal.v1.LoadRequest
+	20, // 45: gyr.internal.v1.Coordinator.Release:input_type -> gyr.internal.v1.ReleaseRequest
+	21, // 46: gyr.internal.v1.Coordinator.LoadState:input_type -> gyr.internal.v1.LoadStateRequest
+	10, // 47: gyr.internal.v1.Coordinator.Compact:input_type -> gyr.internal.v1.CollectionRef
+	24, // 48: gyr.internal.v1.Coordinator.CompactionState:input_type -> gyr.internal.v1.CompactionStateRequest
+	27, // 49: gyr.internal.v1.Coordinator.PullTask:input_type -> gyr.internal.v1.PullTaskRequest
+	29, // 50: gyr.internal.v1.Coordinator.ReportTask:input_type -> gyr.internal.v1.ReportTaskRequest
+	1,  // 51: gyr.internal.v1.Coordinator.Inspect:input_type -> gyr.internal.v1.InspectRequest
+	31, // 52: gyr.internal.v1.DataNode.Write:input_type -> gyr.internal.v1.WriteRequest
+	34, // 53: gyr.internal.v1.DataNode.Barrier:input_type -> gyr.internal.v1.BarrierRequest
+	36, // 54: gyr.internal.v1.DataNode.Flush:input_type -> gyr.internal.v1.FlushRequest
+	38, // 55: gyr.internal.v1.DataNode.FlushState:input_type -> gyr.internal.v1.FlushStateRequest
+	40, // 56: gyr.internal.v1.DataNode.SyncCatalog:input_type -> gyr.internal.v1.SyncCatalogRequest
+	42, // 57: gyr.internal.v1.DataNode.NodeStatus:input_type -> gyr.internal.v1.NodeStatusRequest
+	44, // 58: gyr.internal.v1.QueryNode.PrepareView:input_type -> gyr.internal.v1.PrepareViewRequest
+	49, // 59: gyr.internal.v1.QueryNode.Search:input_type -> gyr.internal.v1.SearchRequest
+	53, // 60: gyr.internal.v1.QueryNode.Query:input_type -> gyr.internal.v1.QueryRequest
+	55, // 61: gyr.internal.v1.QueryNode.Fetch:input_type -> gyr.internal.v1.FetchRequest
+	42, // 62: gyr.internal.v1.QueryNode.NodeStatus:input_type -> gyr.internal.v1.NodeStatusRequest
+	40, // 63: gyr.internal.v1.Proxy.SyncCatalog:input_type -> gyr.internal.v1.SyncCatalogRequest
+	42, // 64: gyr.internal.v1.Proxy.NodeStatus:input_type -> gyr.internal.v1.NodeStatusRequest
+	5,  // 65: gyr.internal.v1.Coordinator.AllocTimestamp:output_type -> gyr.internal.v1.AllocTimestampResponse
+	7,  // 66: gyr.internal.v1.Coordinator.AllocID:output_type -> gyr.internal.v1.AllocIDResponse
+	3,  // 67: gyr.internal.v1.Coordinator.CreateDatabase:output_type -> gyr.internal.v1.Ack
+	3,  // 68: gyr.internal.v1.Coordinator.DropDatabase:output_type -> gyr.internal.v1.Ack
+	3,  // 69: gyr.internal.v1.Coordinator.AlterDatabase:output_type -> gyr.internal.v1.Ack
+	3,  // 70: gyr.internal.v1.Coordinator.CreateCollection:output_type -> gyr.internal.v1.Ack
+	3,  // 71: gyr.internal.v1.Coordinator.DropCollection:output_type -> gyr.internal.v1.Ack
+	3,  // 72: gyr.internal.v1.Coordinator.TruncateCollection:output_type -> gyr.internal.v1.Ack
+	3,  // 73: gyr.internal.v1.Coordinator.RenameCollection:output_type -> gyr.internal.v1.Ack
+	3,  // 74: gyr.internal.v1.Coordinator.AlterCollection:output_type -> gyr.internal.v1.Ack
+	3,  // 75: gyr.internal.v1.Coordinator.AddField:output_type -> gyr.internal.v1.Ack
+	3,  // 76: gyr.internal.v1.Coordinator.CreatePartition:output_type -> gyr.internal.v1.Ack
+	3,  // 77: gyr.internal.v1.Coordinator.DropPartition:output_type -> gyr.internal.v1.Ack
+	3,  // 78: gyr.internal.v1.Coordinator.CreateAlias:output_type -> gyr.internal.v1.Ack
+	3,  // 79: gyr.internal.v1.Coordinator.AlterAlias:output_type -> gyr.internal.v1.Ack
+	3,  // 80: gyr.internal.v1.Coordinator.DropAlias:output_type -> gyr.internal.v1.Ack
+	3,  // 81: gyr.internal.v1.Coordinator.CreateIndex:output_type -> gyr.internal.v1.Ack
+	3,  // 82: gyr.internal.v1.Coordinator.AlterIndex:output_type -> gyr.internal.v1.Ack
+	3,  // 83: gyr.internal.v1.Coordinator.DropIndex:output_type -> gyr.internal.v1.Ack
+	3,  // 84: gyr.internal.v1.Coordinator.Load:output_type -> gyr.internal.v1.Ack
+	3,  // 85: gyr.internal.v1.Coordinator.Release:output_type -> gyr.internal.v1.Ack
+	22, // 86: gyr.internal.v1.Coordinator.LoadState:output_type -> gyr.internal.v1.LoadStateResponse
+	23, // 87: gyr.internal.v1.Coordinator.Compact:output_type -> gyr.internal.v1.CompactResponse
+	25, // 88: gyr.internal.v1.Coordinator.CompactionState:output_type -> gyr.internal.v1.CompactionStateResponse
+	28, // 89: gyr.internal.v1.Coordinator.PullTask:output_type -> gyr.internal.v1.PullTaskResponse
+	30, // 90: gyr.internal.v1.Coordinator.ReportTask:output_type -> gyr.internal.v1.ReportTaskResponse
+	2,  // 91: gyr.internal.v1.Coordinator.Inspect:output_type -> gyr.internal.v1.InspectResponse
+	33, // 92: gyr.internal.v1.DataNode.Write:output_type -> gyr.internal.v1.WriteResponse
+	35, // 93: gyr.internal.v1.DataNode.Barrier:output_type -> gyr.internal.v1.BarrierResponse
+	37, // 94: gyr.internal.v1.DataNode.Flush:output_type -> gyr.internal.v1.FlushResponse
+	39, // 95: gyr.internal.v1.DataNode.FlushState:output_type -> gyr.internal.v1.FlushStateResponse
+	41, // 96: gyr.internal.v1.DataNode.SyncCatalog:output_type -> gyr.internal.v1.SyncCatalogResponse
+	43, // 97: gyr.internal.v1.DataNode.NodeStatus:output_type -> gyr.internal.v1.NodeStatusResponse
+	45, // 98: gyr.internal.v1.QueryNode.PrepareView:output_type -> gyr.internal.v1.PrepareViewResponse
+	51, // 99: gyr.internal.v1.QueryNode.Search:output_type -> gyr.internal.v1.SearchResponse
+	54, // 100: gyr.internal.v1.QueryNode.Query:output_type -> gyr.internal.v1.QueryResponse
+	56, // 101: gyr.internal.v1.QueryNode.Fetch:output_type -> gyr.internal.v1.FetchResponse
+	43, // 102: gyr.internal.v1.QueryNode.NodeStatus:output_type -> gyr.internal.v1.NodeStatusResponse
+	41, // 103: gyr.internal.v1.Proxy.SyncCatalog:output_type -> gyr.internal.v1.SyncCatalogResponse
+	43, // 104: gyr.internal.v1.Proxy.NodeStatus:output_type -> gyr.internal.v1.NodeStatusResponse
+	65, // [65:105] is the sub-list for method output_type
+	25, // [25:65] is the sub-list for method input_type
 	25, // [25:25] is the sub-list for extension type_name
 	25, // [25:25] is the sub-list for extension extendee
 	0,  // [0:25] is the sub-list for field type_name

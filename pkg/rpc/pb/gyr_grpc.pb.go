@@ -24,32 +24,33 @@ import (
 const _ = grpc.SupportPackageIsVersion9
 
 const (
-	Coordinator_AllocTimestamp_FullMethodName   = "/gyr.internal.v1.Coordinator/AllocTimestamp"
-	Coordinator_AllocID_FullMethodName          = "/gyr.internal.v1.Coordinator/AllocID"
-	Coordinator_CreateDatabase_FullMethodName   = "/gyr.internal.v1.Coordinator/CreateDatabase"
-	Coordinator_DropDatabase_FullMethodName     = "/gyr.internal.v1.Coordinator/DropDatabase"
-	Coordinator_AlterDatabase_FullMethodName    = "/gyr.internal.v1.Coordinator/AlterDatabase"
-	Coordinator_CreateCollection_FullMethodName = "/gyr.internal.v1.Coordinator/CreateCollection"
-	Coordinator_DropCollection_FullMethodName   = "/gyr.internal.v1.Coordinator/DropCollection"
-	Coordinator_RenameCollection_FullMethodName = "/gyr.internal.v1.Coordinator/RenameCollection"
-	Coordinator_AlterCollection_FullMethodName  = "/gyr.internal.v1.Coordinator/AlterCollection"
-	Coordinator_AddField_FullMethodName         = "/gyr.internal.v1.Coordinator/AddField"
-	Coordinator_CreatePartition_FullMethodName  = "/gyr.internal.v1.Coordinator/CreatePartition"
-	Coordinator_DropPartition_FullMethodName    = "/gyr.internal.v1.Coordinator/DropPartition"
-	Coordinator_CreateAlias_FullMethodName      = "/gyr.internal.v1.Coordinator/CreateAlias"
-	Coordinator_AlterAlias_FullMethodName       = "/gyr.internal.v1.Coordinator/AlterAlias"
-	Coordinator_DropAlias_FullMethodName        = "/gyr.internal.v1.Coordinator/DropAlias"
-	Coordinator_CreateIndex_FullMethodName      = "/gyr.internal.v1.Coordinator/CreateIndex"
-	Coordinator_AlterIndex_FullMethodName       = "/gyr.internal.v1.Coordinator/AlterIndex"
-	Coordinator_DropIndex_FullMethodName        = "/gyr.internal.v1.Coordinator/DropIndex"
-	Coordinator_Load_FullMethodName             = "/gyr.internal.v1.Coordinator/Load"
-	Coordinator_Release_FullMethodName          = "/gyr.internal.v1.Coordinator/Release"
-	Coordinator_LoadState_FullMethodName        = "/gyr.internal.v1.Coordinator/LoadState"
-	Coordinator_Compact_FullMethodName          = "/gyr.internal.v1.Coordinator/Compact"
-	Coordinator_CompactionState_FullMethodName  = "/gyr.internal.v1.Coordinator/CompactionState"
-	Coordinator_PullTask_FullMethodName         = "/gyr.internal.v1.Coordinator/PullTask"
-	Coordinator_ReportTask_FullMethodName       = "/gyr.internal.v1.Coordinator/ReportTask"
-	Coordinator_Inspect_FullMethodName          = "/gyr.internal.v1.Coordinator/Inspect"
+	Coordinator_AllocTimestamp_FullMethodName     = "/gyr.internal.v1.Coordinator/AllocTimestamp"
+	Coordinator_AllocID_FullMethodName            = "/gyr.internal.v1.Coordinator/AllocID"
+	Coordinator_CreateDatabase_FullMethodName     = "/gyr.internal.v1.Coordinator/CreateDatabase"
+	Coordinator_DropDatabase_FullMethodName       = "/gyr.internal.v1.Coordinator/DropDatabase"
+	Coordinator_AlterDatabase_FullMethodName      = "/gyr.internal.v1.Coordinator/AlterDatabase"
+	Coordinator_CreateCollection_FullMethodName   = "/gyr.internal.v1.Coordinator/CreateCollection"
+	Coordinator_DropCollection_FullMethodName     = "/gyr.internal.v1.Coordinator/DropCollection"
+	Coordinator_TruncateCollection_FullMethodName = "/gyr.internal.v1.Coordinator/TruncateCollection"
+	Coordinator_RenameCollection_FullMethodName   = "/gyr.internal.v1.Coordinator/RenameCollection"
+	Coordinator_AlterCollection_FullMethodName    = "/gyr.internal.v1.Coordinator/AlterCollection"
+	Coordinator_AddField_FullMethodName           = "/gyr.internal.v1.Coordinator/AddField"
+	Coordinator_CreatePartition_FullMethodName    = "/gyr.internal.v1.Coordinator/CreatePartition"
+	Coordinator_DropPartition_FullMethodName      = "/gyr.internal.v1.Coordinator/DropPartition"
+	Coordinator_CreateAlias_FullMethodName        = "/gyr.internal.v1.Coordinator/CreateAlias"
+	Coordinator_AlterAlias_FullMethodName         = "/gyr.internal.v1.Coordinator/AlterAlias"
+	Coordinator_DropAlias_FullMethodName          = "/gyr.internal.v1.Coordinator/DropAlias"
+	Coordinator_CreateIndex_FullMethodName        = "/gyr.internal.v1.Coordinator/CreateIndex"
+	Coordinator_AlterIndex_FullMethodName         = "/gyr.internal.v1.Coordinator/AlterIndex"
+	Coordinator_DropIndex_FullMethodName          = "/gyr.internal.v1.Coordinator/DropIndex"
+	Coordinator_Load_FullMethodName               = "/gyr.internal.v1.Coordinator/Load"
+	Coordinator_Release_FullMethodName            = "/gyr.internal.v1.Coordinator/Release"
+	Coordinator_LoadState_FullMethodName          = "/gyr.internal.v1.Coordinator/LoadState"
+	Coordinator_Compact_FullMethodName            = "/gyr.internal.v1.Coordinator/Compact"
+	Coordinator_CompactionState_FullMethodName    = "/gyr.internal.v1.Coordinator/CompactionState"
+	Coordinator_PullTask_FullMethodName           = "/gyr.internal.v1.Coordinator/PullTask"
+	Coordinator_ReportTask_FullMethodName         = "/gyr.internal.v1.Coordinator/ReportTask"
+	Coordinator_Inspect_FullMethodName            = "/gyr.internal.v1.Coordinator/Inspect"
 )
 
 // CoordinatorClient is the client API for Coordinator service.
@@ -64,6 +65,7 @@ type CoordinatorClient interface {
 	AlterDatabase(ctx context.Context, in *DatabaseRequest, opts ...grpc.CallOption) (*Ack, error)
 	CreateCollection(ctx context.Context, in *CreateCollectionRequest, opts ...grpc.CallOption) (*Ack, error)
 	DropCollection(ctx context.Context, in *CollectionRef, opts ...grpc.CallOption) (*Ack, error)
+	TruncateCollection(ctx context.Context, in *CollectionRef, opts ...grpc.CallOption) (*Ack, error)
 	RenameCollection(ctx context.Context, in *RenameCollectionRequest, opts ...grpc.CallOption) (*Ack, error)
 	AlterCollection(ctx context.Context, in *AlterCollectionRequest, opts ...grpc.CallOption) (*Ack, error)
 	AddField(ctx context.Context, in *AddFieldRequest, opts ...grpc.CallOption) (*Ack, error)
@@ -160,6 +162,16 @@ func (c *coordinatorClient) DropCollection(ctx context.Context, in *CollectionRe
 	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
 	out := new(Ack)
 	err := c.cc.Invoke(ctx, Coordinator_DropCollection_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *coordinatorClient) TruncateCollection(ctx context.Context, in *CollectionRef, opts ...grpc.CallOption) (*Ack, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(Ack)
+	err := c.cc.Invoke(ctx, Coordinator_TruncateCollection_FullMethodName, in, out, cOpts...)
 	if err != nil {
 		return nil, err
 	}
@@ -368,6 +380,7 @@ type CoordinatorServer interface {
 	AlterDatabase(context.Context, *DatabaseRequest) (*Ack, error)
 	CreateCollection(context.Context, *CreateCollectionRequest) (*Ack, error)
 	DropCollection(context.Context, *CollectionRef) (*Ack, error)
+	TruncateCollection(context.Context, *CollectionRef) (*Ack, error)
 	RenameCollection(context.Context, *RenameCollectionRequest) (*Ack, error)
 	AlterCollection(context.Context, *AlterCollectionRequest) (*Ack, error)
 	AddField(context.Context, *AddFieldRequest) (*Ack, error)
@@ -419,6 +432,9 @@ func (UnimplementedCoordinatorServer) CreateCollection(context.Context, *CreateC
 }
 func (UnimplementedCoordinatorServer) DropCollection(context.Context, *CollectionRef) (*Ack, error) {
 	return nil, status.Error(codes.Unimplemented, "method DropCollection not implemented")
+}
+func (UnimplementedCoordinatorServer) TruncateCollection(context.Context, *CollectionRef) (*Ack, error) {
+	return nil, status.Error(codes.Unimplemented, "method TruncateCollection not implemented")
 }
 func (UnimplementedCoordinatorServer) RenameCollection(context.Context, *RenameCollectionRequest) (*Ack, error) {
 	return nil, status.Error(codes.Unimplemented, "method RenameCollection not implemented")
@@ -619,6 +635,24 @@ func _Coordinator_DropCollection_Handler(srv interface{}, ctx context.Context, d
 	}
 	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
 		return srv.(CoordinatorServer).DropCollection(ctx, req.(*CollectionRef))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _Coordinator_TruncateCollection_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(CollectionRef)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(CoordinatorServer).TruncateCollection(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: Coordinator_TruncateCollection_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(CoordinatorServer).TruncateCollection(ctx, req.(*CollectionRef))
 	}
 	return interceptor(ctx, in, info, handler)
 }
@@ -999,6 +1033,10 @@ var Coordinator_ServiceDesc = grpc.ServiceDesc{
 		{
 			MethodName: "DropCollection",
 			Handler:    _Coordinator_DropCollection_Handler,
+		},
+		{
+			MethodName: "TruncateCollection",
+			Handler:    _Coordinator_TruncateCollection_Handler,
 		},
 		{
 			MethodName: "RenameCollection",
