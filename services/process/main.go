@@ -27,6 +27,8 @@ type Role struct {
 	Name string
 	// Public: the role serves the public API on --listen, and internal calls on another port.
 	Public bool
+	// Reads: the role searches, with all processors for seconds if need be.
+	Reads bool
 	// Defaults changes the shared settings' defaults. May be nil.
 	Defaults func(*Settings)
 	// Register adds the role's own keys. May be nil.
@@ -61,6 +63,9 @@ func Main(role Role) int {
 }
 
 func run(role Role, args, environ []string, out io.Writer) (err error) {
+	if role.Reads {
+		leaveRoom()
+	}
 	env := &Env{}
 	set, err := role.load(&env.Settings, args, environ, out)
 	if err != nil {
@@ -81,6 +86,16 @@ func run(role Role, args, environ []string, out io.Writer) (err error) {
 	defer func() { err = errors.Join(err, flushTraces(flush)) }()
 	defer func() { err = errors.Join(err, env.Close()) }()
 	return serve(ctx, role, env, out)
+}
+
+// leaveRoom lets one goroutine more run than there are processors. While searches have them all, Go's scheduler looks for
+// network events only every 10 ms; with a thread to spare the kernel lets other requests in at once. Beside two clients with
+// batches of 1,000 queries, the 99th percentile of single searches fell from 58 to 9 ms. A GOMAXPROCS in the environment is
+// left as it is.
+func leaveRoom() {
+	if os.Getenv("GOMAXPROCS") == "" {
+		runtime.GOMAXPROCS(runtime.GOMAXPROCS(0) + 1)
+	}
 }
 
 func flushTraces(flush func(context.Context) error) error {

@@ -45,6 +45,8 @@ type Config struct {
 	MaxRequests int64
 	// LoadWorkers bounds the segments and index files being read at the same time.
 	LoadWorkers int64
+	// Processors is how many tasks of reads run at the same time before requests get no more than one each.
+	Processors int
 	// MemoryLimit bounds the memory of segments and growing rows; 0 is no limit.
 	MemoryLimit int64
 	// ReadBytes bounds one read from the log.
@@ -53,13 +55,13 @@ type Config struct {
 
 // DefaultConfig returns the defaults.
 func DefaultConfig() Config {
-	return Config{LeaseTTL: 2 * time.Second, RetireAfter: 30 * time.Second, MaxRequests: 4096, LoadWorkers: 4, MemoryLimit: defaultMemoryLimit(), ReadBytes: 4 << 20}
+	return Config{LeaseTTL: 2 * time.Second, RetireAfter: 30 * time.Second, MaxRequests: 4096, LoadWorkers: 4, Processors: runtime.GOMAXPROCS(0), MemoryLimit: defaultMemoryLimit(), ReadBytes: 4 << 20}
 }
 
 // Validate reports the first value that cannot work.
 func (c Config) Validate() error {
-	if c.Addr == "" || c.LeaseTTL <= 0 || c.MaxRequests <= 0 || c.LoadWorkers <= 0 || c.ReadBytes <= 0 || c.RetireAfter < 0 || c.MemoryLimit < 0 {
-		return errors.New("querynode: addr, lease ttl, max requests, load workers and read bytes must be set and positive")
+	if c.Addr == "" || c.LeaseTTL <= 0 || c.MaxRequests <= 0 || c.LoadWorkers <= 0 || c.ReadBytes <= 0 || c.Processors <= 0 || c.RetireAfter < 0 || c.MemoryLimit < 0 {
+		return errors.New("querynode: addr, lease ttl, max requests, load workers, processors and read bytes must be set and positive")
 	}
 	return nil
 }
@@ -84,7 +86,7 @@ type Node struct {
 	requests *semaphore.Weighted // admission
 	loads    *semaphore.Weighted // segments being read
 	budget   budget
-	workers  int // parallel segment searches of one request
+	sched    *scheduler // of reads
 	metrics  *metrics
 
 	joining sync.Mutex // taken before mu
@@ -119,7 +121,7 @@ func New(cfg Config, deps Deps) (*Node, error) {
 		id:       rand.Int64N(1<<53-1) + 1,
 		requests: semaphore.NewWeighted(cfg.MaxRequests),
 		loads:    semaphore.NewWeighted(cfg.LoadWorkers),
-		workers:  runtime.GOMAXPROCS(0),
+		sched:    newScheduler(cfg.Processors),
 		open:     map[shardID]*shard{}, logs: map[int]*tailer{},
 		views: map[viewID]map[uint64]*viewState{}, changed: make(chan struct{}),
 		ctx: context.Background(),

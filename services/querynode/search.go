@@ -9,8 +9,6 @@ import (
 	"time"
 	"unsafe"
 
-	"golang.org/x/sync/errgroup"
-
 	"github.com/gyr-db/gyr/pkg/errs"
 	"github.com/gyr-db/gyr/pkg/index"
 	"github.com/gyr-db/gyr/pkg/plan"
@@ -58,30 +56,51 @@ func (sc *scope) search(ctx context.Context, sub *pb.SubSearch) (*pb.SubResult, 
 	}
 	spec.ExpireBelow = sc.expireBelow
 	hits := make([]index.Hits, len(sc.parts))
-	err = sc.eachPart(ctx, sc.possible(spec.Plan), func(ctx context.Context, i int) error {
-		one := spec
-		one.ReadTS = sc.parts[i].readTS
-		h, _, err := sc.parts[i].seg.Search(ctx, one)
-		hits[i] = h
-		return err
-	})
-	if err != nil {
+	if err := sc.searchParts(ctx, spec, hits); err != nil {
 		return nil, err
 	}
 	return sc.mergeHits(spec, hits), nil
 }
 
-// eachPart calls fn for some parts, in parallel up to the node's number of workers.
-func (sc *scope) eachPart(ctx context.Context, some []int, fn func(ctx context.Context, i int) error) error {
-	if len(some) == 1 {
-		return guard(func() error { return fn(ctx, some[0]) })
+// queriesPerTask is how many queries of a request are searched for in one go. Large batches are cut so that they use all
+// processors and let others in between.
+const queriesPerTask = 32
+
+// searchParts fills in the hits of every part that may have some.
+func (sc *scope) searchParts(ctx context.Context, spec segment.SearchSpec, hits []index.Hits) error {
+	some := sc.possible(spec.Plan)
+	cuts := (spec.NQ + queriesPerTask - 1) / queriesPerTask
+	if cuts == 1 {
+		return sc.eachPart(ctx, some, func(ctx context.Context, i int) (err error) {
+			hits[i], err = sc.searchPart(ctx, spec, i)
+			return err
+		})
 	}
-	g, ctx := errgroup.WithContext(ctx)
-	g.SetLimit(sc.node.workers)
 	for _, i := range some {
-		g.Go(func() error { return guard(func() error { return fn(ctx, i) }) })
+		hits[i] = index.Hits{IDs: make([][]uint32, spec.NQ), Scores: make([][]float32, spec.NQ)}
 	}
-	return g.Wait()
+	width := len(spec.Queries) / spec.NQ
+	return sc.node.sched.run(ctx, len(some)*cuts, func(task int) error {
+		i, from := some[task/cuts], task%cuts*queriesPerTask
+		to := min(from+queriesPerTask, spec.NQ)
+		one := spec
+		one.NQ, one.Queries = to-from, spec.Queries[from*width:to*width]
+		h, err := sc.searchPart(ctx, one, i)
+		copy(hits[i].IDs[from:to], h.IDs)
+		copy(hits[i].Scores[from:to], h.Scores)
+		return err
+	})
+}
+
+func (sc *scope) searchPart(ctx context.Context, spec segment.SearchSpec, i int) (index.Hits, error) {
+	spec.ReadTS = sc.parts[i].readTS
+	h, _, err := sc.parts[i].seg.Search(ctx, spec)
+	return h, err
+}
+
+// eachPart calls fn for some parts, in parallel where processors are idle.
+func (sc *scope) eachPart(ctx context.Context, some []int, fn func(ctx context.Context, i int) error) error {
+	return sc.node.sched.run(ctx, len(some), func(task int) error { return fn(ctx, some[task]) })
 }
 
 // possible are the parts that may have rows for a plan: with many small segments most are told apart by their keys'

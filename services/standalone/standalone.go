@@ -41,7 +41,7 @@ func Role() process.Role {
 	// busy that a lease is not renewed for seconds must not make the process lose its log and refuse writes.
 	s.data.LeaseTTL, s.query.LeaseTTL, s.index.LeaseTTL, s.coord.LeaseTTL, s.proxy.LeaseTTL = leaseTTL, leaseTTL, leaseTTL, leaseTTL, leaseTTL
 	return process.Role{
-		Name: "gyr-standalone", Public: true,
+		Name: "gyr-standalone", Public: true, Reads: true,
 		Defaults: process.ServesAPI,
 		Register: s.register,
 		Open:     open,

@@ -18,6 +18,7 @@ func main() {
 	cfg := querynode.DefaultConfig()
 	os.Exit(process.Main(process.Role{
 		Name:     "gyr-querynode",
+		Reads:    true,
 		Register: cfg.Register,
 		Build: func(_ context.Context, env *process.Env) (*process.Services, error) {
 			cfg.Addr, cfg.Metrics, cfg.Version = env.Addr, env.MetricsAddr, version.String()
