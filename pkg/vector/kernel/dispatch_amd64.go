@@ -2,114 +2,104 @@
 
 package kernel
 
-import (
-	"unsafe"
+import "golang.org/x/sys/cpu"
 
-	"golang.org/x/sys/cpu"
-)
+// The tiers of amd64. Each is the one before with faster functions for what its instructions add:
+//
+//   - avx2: AVX2, FMA, F16C (Haswell, Zen)
+//   - avx512: AVX-512 F, BW, DQ, VL (Skylake)
+//   - avx512vnni: and VNNI (Cascade Lake)
+//   - avx512icl: and VBMI, VBMI2, VPOPCNTDQ (Ice Lake, Zen 4)
+var levels = [...]struct {
+	name  string
+	needs []string
+	add   func(*table)
+}{
+	{"avx2", []string{"avx2", "fma", "f16c"}, addAVX2},
+	{"avx512", []string{"avx512f", "avx512bw", "avx512dq", "avx512vl"}, addAVX512},
+	{"avx512vnni", []string{"avx512vnni"}, addVNNI},
+	{"avx512icl", []string{"avx512vbmi", "avx512vbmi2", "avx512vpopcntdq"}, addICL},
+}
+
+// features returns what this machine has of what the tiers need, by name.
+func features() map[string]bool {
+	x := &cpu.X86
+	return map[string]bool{
+		"avx2": x.HasAVX2, "fma": x.HasFMA, "f16c": x.HasF16C,
+		"avx512f": x.HasAVX512F, "avx512bw": x.HasAVX512BW, "avx512dq": x.HasAVX512DQ, "avx512vl": x.HasAVX512VL,
+		"avx512vnni": x.HasAVX512VNNI, "avx512vbmi": x.HasAVX512VBMI, "avx512vbmi2": x.HasAVX512VBMI2,
+		"avx512vpopcntdq": x.HasAVX512VPOPCNTDQ,
+	}
+}
 
 // fast returns the tiers that this machine can run beside the generic one, slowest first.
 func fast() []*table {
-	var tiers []*table
-	if !cpu.X86.HasAVX2 || !cpu.X86.HasFMA {
-		return nil
-	}
-	avx2 := *generic()
-	avx2.name = "avx2"
-	avx2.raw[opL2][F32] = quads(l2x4AVX2)
-	avx2.raw[opIP][F32] = quads(ipx4AVX2)
-	avx2.sq8 = fours(sq8AVX2)
-	avx2.tile = tileDots
-	avx2.prefetch = prefetchRows
-	tiers = append(tiers, &avx2)
-	if cpu.X86.HasAVX512F && cpu.X86.HasAVX512VNNI {
-		avx512 := avx2
-		avx512.name = "avx512"
-		avx512.raw[opL2][F32] = quads(l2x4AVX512)
-		avx512.raw[opIP][F32] = quads(ipx4AVX512)
-		avx512.sq8 = fours(sq8AVX512)
-		tiers = append(tiers, &avx512)
-	}
-	return tiers
-}
-
-// quads makes a kernel of one that takes four rows.
-func quads(k func(q *float32, rows *[4]*float32, dim int, out *[4]float32)) kernelFunc {
-	return func(a *args) {
-		outs := unsafe.Slice((*float32)(a.out), a.n)
-		var rows [4]*float32
-		var out [4]float32
-		for i := 0; i < a.n; i += 4 {
-			for j := range rows {
-				p, _ := a.row(min(i+j, a.n-1))
-				rows[j] = (*float32)(p)
+	var out []*table
+	have, last := features(), generic()
+	for _, l := range levels {
+		for _, f := range l.needs {
+			if !have[f] {
+				return out
 			}
-			k((*float32)(a.q), &rows, a.dim, &out)
-			copy(outs[i:], out[:])
 		}
+		t := *last
+		t.name = l.name
+		l.add(&t)
+		out, last = append(out, &t), &t
 	}
+	return out
 }
 
-// fours makes a kernel of one that takes multiples of four rows by id.
-func fours(k func(q *int8, codes *byte, stride int, ids *uint32, n int, w *int32, bias int32, out *int32)) kernelFunc {
+// from returns a kernel that leaves rows of less than dim components, or bytes, to slow: the 256-bit kernels load the last
+// 8 components, or 16 or 32 bytes, whole.
+func from(dim int, fast, slow kernelFunc) kernelFunc {
 	return func(a *args) {
-		q, codes, out := (*int8)(a.q), (*byte)(a.base), unsafe.Slice((*int32)(a.out), a.n)
-		full := a.n &^ 3
-		if full > 0 && a.ids != nil {
-			k(q, codes, a.stride, a.ids, full, a.w, a.bias, &out[0])
+		if a.dim < dim {
+			slow(a)
+			return
 		}
-		if a.ids == nil {
-			full = 0
-		}
-		for i := full; i < a.n; i += 4 {
-			var ids [4]uint32
-			var res [4]int32
-			for j := range ids {
-				ids[j] = uint32(min(i+j, a.n-1))
-				if a.ids != nil {
-					ids[j] = unsafe.Slice(a.ids, a.n)[ids[j]]
-				}
-			}
-			k(q, codes, a.stride, &ids[0], 4, a.w, a.bias, &res[0])
-			copy(out[i:], res[:])
-		}
+		fast(a)
 	}
 }
 
-func tileDots(a *args) {
-	for i := range a.m {
-		row := *a
-		row.q, row.out = unsafe.Add(a.q, i*4*a.dim), unsafe.Add(a.out, i*4*a.step)
-		quads(ipx4AVX2)(&row)
+func addAVX2(t *table) {
+	for o, ks := range [numOps][Bit]kernelFunc{
+		{rawL2F32AVX2, rawL2F16AVX2, rawL2BF16AVX2, rawL2I8AVX2},
+		{rawIPF32AVX2, rawIPF16AVX2, rawIPBF16AVX2, rawIPI8AVX2},
+		{rawIPNormF32AVX2, rawIPNormF16AVX2, rawIPNormBF16AVX2, rawIPNormI8AVX2},
+	} {
+		for e, k := range ks {
+			t.raw[o][e] = from(8, k, t.raw[o][e])
+		}
 	}
+	for e, k := range [Bit]kernelFunc{nil, decodeF16AVX2, decodeBF16AVX2, decodeI8AVX2} {
+		t.decode[e] = from(8, k, t.decode[e])
+	}
+	for o, k := range [numI8]kernelFunc{i8L2AVX2, i8IPAVX2, i8IPNormAVX2} {
+		t.i8[o] = from(16, k, t.i8[o])
+	}
+	t.sq8, t.u4, t.bits4 = sq8AVX2, u4AVX2, bits4AVX2
+	t.hamming, t.andOr = from(32, hammingAVX2, t.hamming), from(32, andOrAVX2, t.andOr)
+	t.prefetch = prefetchAMD64
 }
 
-func prefetchRows(a *args) {
-	var zero uint32
-	ids := a.ids
-	if ids == nil {
-		ids = &zero
+func addAVX512(t *table) {
+	t.raw = [numOps][Bit]kernelFunc{
+		{rawL2F32AVX512, rawL2F16AVX512, rawL2BF16AVX512, rawL2I8AVX512},
+		{rawIPF32AVX512, rawIPF16AVX512, rawIPBF16AVX512, rawIPI8AVX512},
+		{rawIPNormF32AVX512, rawIPNormF16AVX512, rawIPNormBF16AVX512, rawIPNormI8AVX512},
 	}
-	prefetchLines(a.base, a.stride, ids, a.n, a.dim)
+	t.decode = [Bit]kernelFunc{nil, decodeF16AVX512, decodeBF16AVX512, decodeI8AVX512}
+	t.i8 = [numI8]kernelFunc{i8L2AVX512, i8IPAVX512, i8IPNormAVX512}
+	t.sq8, t.u4, t.bits4 = sq8AVX512, u4AVX512, bits4AVX512
+	t.hamming, t.andOr = hammingAVX512, andOrAVX512
 }
 
-//go:noescape
-func l2x4AVX512(q *float32, rows *[4]*float32, dim int, out *[4]float32)
+func addVNNI(t *table) {
+	t.i8 = [numI8]kernelFunc{i8L2VNNI, i8IPVNNI, i8IPNormVNNI}
+	t.sq8, t.u4 = sq8VNNI, u4VNNI
+}
 
-//go:noescape
-func ipx4AVX512(q *float32, rows *[4]*float32, dim int, out *[4]float32)
-
-//go:noescape
-func l2x4AVX2(q *float32, rows *[4]*float32, dim int, out *[4]float32)
-
-//go:noescape
-func ipx4AVX2(q *float32, rows *[4]*float32, dim int, out *[4]float32)
-
-//go:noescape
-func sq8AVX512(q *int8, codes *byte, stride int, ids *uint32, n int, w *int32, bias int32, out *int32)
-
-//go:noescape
-func sq8AVX2(q *int8, codes *byte, stride int, ids *uint32, n int, w *int32, bias int32, out *int32)
-
-//go:noescape
-func prefetchLines(p unsafe.Pointer, stride int, ids *uint32, n, lines int)
+func addICL(t *table) {
+	t.bits4, t.hamming, t.andOr = bits4POPCNT, hammingPOPCNT, andOrPOPCNT
+}

@@ -1,7 +1,6 @@
 package kernel
 
 import (
-	"fmt"
 	"math"
 	"math/rand/v2"
 	"os"
@@ -235,30 +234,4 @@ func TestNoAllocation(t *testing.T) {
 			t.Fatalf("%v allocations", n)
 		}
 	})
-}
-
-func BenchmarkKernels(b *testing.B) {
-	for _, dim := range []int{128, 384, 768, 1536} {
-		n := 256 << 10 / (dim * 4)
-		base, q := make([]float32, n*dim), make([]float32, dim)
-		c := Codes{Data: make([]byte, 256<<10), Stride: CodeStride(dim)}
-		q8, w := make([]int8, c.Stride), make([]int32, c.Rows())
-		ids, out, out8 := make([]uint32, 64), make([]float32, 64), make([]int32, 64)
-		for i := range ids {
-			ids[i] = rand.Uint32N(uint32(n))
-		}
-		for _, s := range Tiers() {
-			bench := func(name string, fn func()) {
-				b.Run(fmt.Sprintf("%s/%s/%d", name, s.Name(), dim), func(b *testing.B) {
-					for range b.N {
-						fn()
-					}
-					b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N*len(ids)), "ns/row")
-				})
-			}
-			bench("L2", func() { s.L2(q, base, dim, ids, out) })
-			bench("IP", func() { s.IP(q, base, dim, ids, out) })
-			bench("SQ8", func() { s.SQ8(q8, c, ids, w, 0, out8) })
-		}
-	}
 }

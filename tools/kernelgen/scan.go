@@ -1,0 +1,3 @@
+package main
+
+func scans(a *asm) {}
