@@ -27,10 +27,11 @@ func image(t testing.TB, rows vector.Rows, metric vector.Metric, m, workers int)
 	return buf.Bytes()
 }
 
+// TestDeterministic: a build depends on the rows alone, not on the number of workers.
 func TestDeterministic(t *testing.T) {
-	rows := sample.Clustered(2, 0, 3000, 17, 10)
+	rows := sample.Clustered(2, 0, 3000, 70, 10)
 	for _, metric := range []vector.Metric{vector.L2, vector.IP, vector.Cosine} {
-		if !bytes.Equal(image(t, rows, metric, 8, 1), image(t, rows, metric, 8, 1)) {
+		if !bytes.Equal(image(t, rows, metric, 8, 1), image(t, rows, metric, 8, 3)) {
 			t.Fatalf("%s: two builds differ", metric)
 		}
 	}

@@ -15,7 +15,15 @@ import (
 //
 //	12 metric u8  13 quantiser u8  14 widening u16  16 dim u32  20 M u32  24 efConstruction u32
 //	28 entry u32  32 rows u64  40 top level u32  44 scale f32
-const quantSQ8 = 1
+//
+// The quantiser says what the codes are: whole ones of 8 bits, or planes of 4 bits (sq8.Planes), which programs of minor
+// version 0 refuse. To either, turned is added when vectors are turned before they are coded. Of the sections for codes a
+// file has those of its quantiser; tuning is optional.
+const (
+	quantSQ8    = 1
+	quantPlanes = 2
+	turned      = 16
+)
 
 const (
 	kindMean imagefile.Kind = iota + 1
@@ -25,12 +33,20 @@ const (
 	kindUpperIndex
 	kindUpper
 	kindTwins
+	_ // checksums
+	kindHigh
+	kindLow
+	kindHighWeights
+	kindTuning
 )
 
 func format() *imagefile.Format {
 	return &imagefile.Format{
-		Name: "an HNSW index", Magic: "GYRVHNSW", Major: 1,
-		Sections: []string{"", "mean", "codes", "weights", "links", "upper index", "upper links", "twins", "checksums"},
+		Name: "an HNSW index", Magic: "GYRVHNSW", Major: 1, Minor: 1,
+		Sections: []string{
+			"", "mean", "codes", "weights", "links", "upper index", "upper links", "twins", "checksums",
+			"high halves", "low halves", "weights of high halves", "tuning",
+		},
 	}
 }
 
@@ -49,26 +65,41 @@ type header struct {
 	top    int
 	scale  float32
 	widen  int
+	split  bool // codes are planes
+	turned bool
+	tuned  bool // there is a tuning section
 }
 
 // plan lays out the sections for a graph whose upper levels take upper words.
 func (h *header) plan(upper uint64) imagefile.Layout {
 	n := uint64(h.rows)
-	return format().Plan(
-		imagefile.Section{Kind: kindMean, Length: uint64(h.dim) * 4},
-		imagefile.Section{Kind: kindCodes, Length: n * uint64(kernel.CodeStride(h.dim))},
-		imagefile.Section{Kind: kindWeights, Length: n * 4},
-		imagefile.Section{Kind: kindLinks, Length: n * uint64(2*h.m) * 4},
-		imagefile.Section{Kind: kindUpperIndex, Length: n * 4},
-		imagefile.Section{Kind: kindUpper, Length: upper * 4},
-		imagefile.Section{Kind: kindTwins, Length: n * 4},
-	)
+	sections := []imagefile.Section{
+		{Kind: kindMean, Length: uint64(h.dim) * 4},
+		{Kind: kindWeights, Length: n * 4},
+		{Kind: kindLinks, Length: n * uint64(2*h.m) * 4},
+		{Kind: kindUpperIndex, Length: n * 4},
+		{Kind: kindUpper, Length: upper * 4},
+		{Kind: kindTwins, Length: n * 4},
+	}
+	if h.split {
+		half := n * uint64(sq8.PlaneStride(h.dim))
+		sections = append(sections,
+			imagefile.Section{Kind: kindHigh, Length: half},
+			imagefile.Section{Kind: kindLow, Length: half},
+			imagefile.Section{Kind: kindHighWeights, Length: n * 4})
+	} else {
+		sections = append(sections, imagefile.Section{Kind: kindCodes, Length: n * uint64(kernel.CodeStride(h.dim))})
+	}
+	if h.tuned {
+		sections = append(sections, imagefile.Section{Kind: kindTuning, Length: tuningSize})
+	}
+	return format().Plan(sections...)
 }
 
 func (h *header) encode() []byte {
 	b := make([]byte, imagefile.FieldsSize)
 	le := binary.LittleEndian
-	b[0], b[1] = byte(h.metric), quantSQ8
+	b[0], b[1] = byte(h.metric), h.quantiser()
 	le.PutUint16(b[2:], uint16(h.widen))
 	le.PutUint32(b[4:], uint32(h.dim))
 	le.PutUint32(b[8:], uint32(h.m))
@@ -80,13 +111,27 @@ func (h *header) encode() []byte {
 	return b
 }
 
+func (h *header) quantiser() byte {
+	q := byte(quantSQ8)
+	if h.split {
+		q = quantPlanes
+	}
+	if h.turned {
+		q += turned
+	}
+	return q
+}
+
 // decodeHeader reads the fields of a header page and compares the sections with them.
 func decodeHeader(l *imagefile.Layout, b []byte) (*header, error) {
 	le := binary.LittleEndian
-	if b[1] != quantSQ8 {
+	quant := b[1] &^ turned
+	if quant != quantSQ8 && quant != quantPlanes {
 		return nil, fmt.Errorf("%w: quantiser %d", vector.ErrVersion, b[1])
 	}
+	_, tuned := l.Find(kindTuning)
 	h := &header{
+		split: quant == quantPlanes, turned: b[1]&turned != 0, tuned: tuned,
 		metric: vector.Metric(b[0]), widen: int(le.Uint16(b[2:])), dim: int(le.Uint32(b[4:])), m: int(le.Uint32(b[8:])),
 		efc: int(le.Uint32(b[12:])), entry: le.Uint32(b[16:]), top: int(le.Uint32(b[28:])), scale: math.Float32frombits(le.Uint32(b[32:])),
 	}

@@ -4,6 +4,7 @@ import (
 	"fmt"
 
 	"github.com/gyr-db/gyr/pkg/vector/internal/imagefile"
+	"github.com/gyr-db/gyr/pkg/vector/internal/sq8"
 	"github.com/gyr-db/gyr/pkg/vector/kernel"
 )
 
@@ -15,15 +16,21 @@ type graph struct {
 	top      int
 	scale    float32
 	mean     []float32
-	codes    kernel.Codes
-	weight   []int32 // |code|^2; zero for inner product
-	links0   []uint32
-	upOff    []uint32
-	up       []uint32
+	rotation *sq8.Rotation
+	// codes and weight are what a walk measures: whole codes, or the high halves of planes when split is set. Weights are
+	// zero for inner product.
+	codes  kernel.Codes
+	weight []int32
+	split  bool
+	planes sq8.Planes
+	links0 []uint32
+	upOff  []uint32
+	up     []uint32
 	// twins chains the rows of equal code in ascending order: only the first of them is a node with links, the others
 	// follow it. none ends a chain.
 	twins []uint32
-	widen int // see sq8.MeasureWidening
+	widen int // see sq8.MeasureWidening, for whole codes
+	tuning
 }
 
 // links returns the list of a node on a level that the node has.

@@ -6,6 +6,7 @@ import (
 
 	"github.com/gyr-db/gyr/pkg/vector"
 	"github.com/gyr-db/gyr/pkg/vector/internal/imagefile"
+	"github.com/gyr-db/gyr/pkg/vector/internal/sq8"
 	"github.com/gyr-db/gyr/pkg/vector/kernel"
 )
 
@@ -26,14 +27,30 @@ func newImage(h header, l imagefile.Layout) (*Image, error) {
 	img.graph = graph{
 		n: h.rows, m: h.m, m0: 2 * h.m, entry: h.entry, top: h.top,
 		mean:   imagefile.Words[float32](file.Section(kindMean)),
-		codes:  kernel.Codes{Data: file.Section(kindCodes), Stride: kernel.CodeStride(h.dim)},
-		weight: imagefile.Words[int32](file.Section(kindWeights)),
 		links0: imagefile.Words[uint32](file.Section(kindLinks)),
 		upOff:  imagefile.Words[uint32](file.Section(kindUpperIndex)),
 		up:     imagefile.Words[uint32](file.Section(kindUpper)),
 		twins:  imagefile.Words[uint32](file.Section(kindTwins)),
 		widen:  h.widen,
 		scale:  h.scale,
+		split:  h.split,
+		tuning: tuning{widenHigh: 1},
+	}
+	weight := imagefile.Words[int32](file.Section(kindWeights))
+	if h.split {
+		stride := sq8.PlaneStride(h.dim)
+		img.planes = sq8.Planes{
+			High:       kernel.Codes{Data: file.Section(kindHigh), Stride: stride},
+			Low:        kernel.Codes{Data: file.Section(kindLow), Stride: stride},
+			HighWeight: imagefile.Words[int32](file.Section(kindHighWeights)),
+			Weight:     weight,
+		}
+		img.codes, img.weight = img.planes.High, img.planes.HighWeight
+	} else {
+		img.codes, img.weight = kernel.Codes{Data: file.Section(kindCodes), Stride: kernel.CodeStride(h.dim)}, weight
+	}
+	if h.turned {
+		img.rotation = sq8.NewRotation(h.dim)
 	}
 	return img, nil
 }
@@ -41,6 +58,9 @@ func newImage(h header, l imagefile.Layout) (*Image, error) {
 // seal writes checksums and header, after which the image may be written out.
 func (img *Image) seal() {
 	img.head.entry, img.head.top, img.head.scale, img.head.widen = img.entry, img.top, img.scale, img.widen
+	if img.head.tuned {
+		img.tuning.encode(img.file.Section(kindTuning))
+	}
 	img.file.Seal(img.head.encode())
 }
 
@@ -77,6 +97,9 @@ func Load(r io.ReaderAt, size int64) (*Image, error) {
 		return nil, err
 	}
 	if err := img.file.Fill(r); err != nil {
+		return nil, joinClose(err, img)
+	}
+	if err := img.tuning.decode(img.file.Section(kindTuning)); err != nil {
 		return nil, joinClose(err, img)
 	}
 	if err := img.check(); err != nil {

@@ -3,6 +3,7 @@ package hnsw
 import (
 	"context"
 	"fmt"
+	"slices"
 	"sync"
 
 	"github.com/gyr-db/gyr/pkg/vector"
@@ -26,7 +27,7 @@ func NewIndex(set kernel.Set, img *Image, rows vector.Rows) (*Index, error) {
 			img.Len(), img.Dim(), rows.Len(), rows.Dim())
 	}
 	x := &Index{img: img, rows: rows}
-	x.quant = sq8.Quantiser{Set: set, Metric: img.Metric(), Mean: img.mean, Scale: img.scale}
+	x.quant = sq8.Quantiser{Set: set, Metric: img.Metric(), Mean: img.mean, Scale: img.scale, Rotation: img.rotation}
 	x.scratch.New = func() any { return newSearcher(x) }
 	return x, nil
 }
@@ -90,6 +91,9 @@ type searcher struct {
 	keys   []uint32  // their distances by code
 	raw    vector.Gatherer
 	scores []float32
+	high   []int32 // distances of candidates by high halves, and by whole codes
+	whole  []int32
+	order  []uint64
 
 	p       Params
 	widen   int
@@ -140,16 +144,59 @@ func (s *searcher) search(ctx context.Context, query []float32) ([]uint64, error
 	return s.best.Sort(), nil
 }
 
-// candidates returns how many rows the re-rank looks at, at least.
-func (s *searcher) candidates() int { return sq8.Candidates(s.p.K, s.widen) }
+// exactCandidates returns how many rows a search for k rows scores exactly, at least: a few more than k, since the order of
+// whole codes is only nearly the order of scores.
+func exactCandidates(k, widen int) int { return widen * (k + max(4, k/8)) }
 
-// limit returns how many rows the re-rank looks at, at most.
-func (s *searcher) limit() int { return sq8.Limit(s.candidates()) }
+// candidates returns how many rows the re-rank looks at, at least.
+func (s *searcher) candidates() int {
+	if !s.x.img.head.tuned { // widen was measured by the other function
+		return sq8.Candidates(s.p.K, s.widen)
+	}
+	return exactCandidates(s.p.K, s.widen)
+}
+
+// highCandidates returns how many rows found by high halves are compared by whole codes, at least.
+func (s *searcher) highCandidates() int {
+	return max(s.candidates(), sq8.Candidates(s.p.K, s.w.query.Widening(s.x.img.widenHigh)))
+}
+
+// limit returns how many rows a walk or scan hands on, at most.
+func (s *searcher) limit() int {
+	if s.x.img.split {
+		return sq8.Limit(s.highCandidates())
+	}
+	return sq8.Limit(s.candidates())
+}
 
 // cut drops the candidates that are too far to be among the k best.
 func (s *searcher) cut() {
+	if s.x.img.split {
+		s.refine()
+	}
 	n := s.w.query.Cut(s.keys, s.p.K, s.candidates())
 	s.ids, s.keys = s.ids[:n], s.keys[:n]
+}
+
+// refine compares candidates by whole codes that were found by their high halves.
+func (s *searcher) refine() {
+	q := &s.w.query
+	n := q.CutHigh(s.keys, s.p.K, s.highCandidates())
+	s.ids, s.keys = s.ids[:n], s.keys[:n]
+	s.high, s.whole = slices.Grow(s.high[:0], n)[:n], slices.Grow(s.whole[:0], n)[:n]
+	for i, key := range s.keys {
+		s.high[i] = int32(key ^ 1<<31)
+	}
+	q.Refine(s.x.quant.Set, &s.x.img.planes, s.ids, s.high, s.whole)
+	s.order = slices.Grow(s.order[:0], n)
+	for i, id := range s.ids {
+		s.order = append(s.order, topk.Pack(sq8.Key(s.whole[i]), id))
+	}
+	slices.Sort(s.order)
+	for i, p := range s.order {
+		s.ids[i], s.keys[i] = topk.ID(p), topk.Key(p)
+	}
+	s.w.stats.Distances += n
 }
 
 // rerank scores the candidates exactly and keeps the best.

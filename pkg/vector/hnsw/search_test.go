@@ -85,7 +85,13 @@ func checkHits(t *testing.T, x *Index, queries []float32, hits [][]vector.Hit, k
 }
 
 func TestRecall(t *testing.T) {
-	const n, dim, k = 20000, 48, 10
+	for dim, metrics := range map[int][]vector.Metric{48: {vector.L2, vector.IP, vector.Cosine}, 100: {vector.L2, vector.IP}} {
+		t.Run(fmt.Sprint(dim), func(t *testing.T) { testRecall(t, dim, metrics) })
+	}
+}
+
+func testRecall(t *testing.T, dim int, metrics []vector.Metric) {
+	const n, k = 12000, 10
 	rows := sample.Clustered(1, 0, n, dim, 100)
 	queries := sample.Clustered(1, 1, 200, dim, 100).Data
 	filters := map[string]*sample.Bits{"all": nil}
@@ -101,7 +107,7 @@ func TestRecall(t *testing.T) {
 	low := sample.Share(7, n, 0.8)
 	low.Estimate = 3
 	filters["estimate too low"] = low
-	for _, metric := range []vector.Metric{vector.L2, vector.IP, vector.Cosine} {
+	for _, metric := range metrics {
 		x := build(t, rows, metric, 0)
 		for name, f := range filters {
 			var vf vector.Filter

@@ -2,6 +2,7 @@ package hnsw
 
 import (
 	"context"
+	"math"
 	"math/bits"
 
 	"github.com/gyr-db/gyr/pkg/vector/internal/sq8"
@@ -20,6 +21,11 @@ const (
 	walkFixed = 10_000
 	// fresh is the number of nodes that a walk measures per node in its pool, as a share of M.
 	fresh = 0.65
+	// stopReach and stopPool make a walk that ends by distance find more than one that ends by rank, with about as much
+	// work: the former is the part of the way from the k-th to the ef-th nearest row that it looks ahead, by the mean over
+	// all queries, the latter by how much its pool is larger than ef, for queries that need more.
+	stopReach = 0.65
+	stopPool  = 2
 	// narrowest is the share of allowed rows that a pool is widened for at most.
 	narrowest = 1e-4
 )
@@ -64,6 +70,9 @@ func (s *searcher) scanIsCheaper(size int) bool {
 // enough. The first of them become the candidates.
 func (s *searcher) plain(ctx context.Context, size, enough int) (found int, err error) {
 	w := s.w
+	if w.stop = s.stop(size); w.stop.rank > 0 {
+		size = min(s.n, stopPool*size)
+	}
 	if err := w.walk(ctx, w.descend(0), 0, size); err != nil {
 		return 0, err
 	}
@@ -163,4 +172,18 @@ func (s *searcher) offerScan(ids []uint32) {
 			bound = s.heap.Bound()
 		}
 	}
+}
+
+// stop returns when a walk with a pool of size may end.
+func (s *searcher) stop(size int) stop {
+	q, g := &s.w.query, &s.x.img.graph
+	if !q.Weights || q.Ratio != 1 || g.spread == 0 {
+		return stop{}
+	}
+	st := stop{rank: max(1, s.p.K*size/max(1, s.p.Ef)), slack: 0.6} // one deviation of the difference of two distances
+	st.factor = 1 + stopReach*(math.Pow(float64(s.p.Ef)/float64(s.p.K), g.spread)-1)
+	if g.split {
+		st.slack *= 4
+	}
+	return st
 }

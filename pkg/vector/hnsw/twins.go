@@ -18,7 +18,7 @@ func (b *builder) chainTwins() {
 	seed := maphash.MakeSeed()
 	all := make([]hashed, g.n)
 	for i := range all {
-		all[i] = hashed{maphash.Bytes(seed, g.codes.Row(uint32(i))), uint32(i)}
+		all[i] = hashed{maphash.Bytes(seed, b.code(uint32(i))), uint32(i)}
 	}
 	slices.SortFunc(all, func(x, y hashed) int {
 		if x.hash != y.hash {
@@ -34,7 +34,7 @@ func (b *builder) chainTwins() {
 	for i := 1; i < len(all); i++ {
 		prev, id := all[i-1], all[i].id
 		// Rows of one hash and different codes may break a chain in two, which costs a node, not correctness.
-		if prev.hash == all[i].hash && bytes.Equal(g.codes.Row(prev.id), g.codes.Row(id)) {
+		if prev.hash == all[i].hash && bytes.Equal(b.code(prev.id), b.code(id)) {
 			g.twins[prev.id] = id
 			g.upOff[id] = none
 			follows[id>>6] |= 1 << (id & 63)
@@ -47,3 +47,6 @@ func (b *builder) chainTwins() {
 	b.order = slices.DeleteFunc(b.order, func(id uint32) bool { return follows[id>>6]>>(id&63)&1 != 0 })
 	b.report.Done(twins)
 }
+
+// code returns the code of a row, padding included.
+func (b *builder) code(id uint32) []byte { return b.coded[int(id)*b.stride : (int(id)+1)*b.stride] }

@@ -62,7 +62,7 @@ func effortAt(curve []Point, target float64) float64 {
 	return 2 * float64(last.Effort)
 }
 
-func missed(recall float32) float64   { return missedShare(float64(recall)) }
+func missed(recall float32) float64      { return missedShare(float64(recall)) }
 func missedShare(recall float64) float64 { return math.Log(1.0005 - min(1, recall)) }
 
 // maxPoints bounds the steps of a curve in a file.

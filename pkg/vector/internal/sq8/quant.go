@@ -21,23 +21,30 @@ type Quantiser struct {
 	Metric vector.Metric
 	Mean   []float32
 	Scale  float32
+	// Rotation, if not nil, turns vectors before they are coded.
+	Rotation *Rotation
 	// Pull is how much the mean counts when rows are compared with each other by inner product; see Train.
 	Pull float64
 }
 
-// Prepare returns x as it is coded: normalised for Cosine, with buf as memory.
+// Prepare returns x as it is coded: normalised for Cosine, then turned. It may use buf as memory, which is as long as x.
 func (q *Quantiser) Prepare(x, buf []float32) []float32 {
-	if q.Metric != vector.Cosine {
+	if q.Metric != vector.Cosine && q.Rotation == nil {
 		return x
 	}
-	n := math.Sqrt(float64(q.Set.Dot(x, x)))
-	inv := float32(0)
-	if n > 0 {
-		inv = float32(1 / n)
-	}
 	buf = buf[:len(x)]
+	inv := float32(1)
+	if q.Metric == vector.Cosine {
+		inv = 0
+		if n := math.Sqrt(float64(q.Set.Dot(x, x))); n > 0 {
+			inv = float32(1 / n)
+		}
+	}
 	for i, v := range x {
 		buf[i] = v * inv
+	}
+	if q.Rotation != nil {
+		q.Rotation.Apply(buf)
 	}
 	return buf
 }
@@ -171,6 +178,7 @@ type Coded struct {
 	Ratio   float32 // 1 unless the query is far wider than the rows; see fit
 	Weights bool    // whether weights count
 	Length  float64 // of Q
+	High    int32   // what Bias is for distances by high halves, see Planes
 
 	inv float32 // Q is the query, or its offset from the mean, times this
 }
@@ -178,38 +186,73 @@ type Coded struct {
 // Query codes x, using and keeping the memory of c.Q.
 func (q *Quantiser) Query(x []float32, c *Coded) {
 	c.Ratio, c.Weights = 1, q.Metric != vector.IP
-	inv, mean := 1/q.Scale, q.Mean
+	c.inv = 1 / q.Scale
+	mean := q.Mean
 	if !c.Weights {
 		// <x, y> = scale*<x, c> + <x, mean>: the second part is the same for all y, the first allows x its own scale.
-		inv, mean = q.ownScale(x), nil
-	} else if own := q.fit(x); own > 0 {
-		inv, c.Ratio = own, own*q.Scale
+		c.inv, mean = q.ownScale(x), nil
 	}
-	var sum, norm int32
-	code := c.Q[:len(x)]
+	sum, norm, ok := code(x, mean, c.inv, c.Q)
+	if !ok {
+		if c.Weights {
+			if own := q.fit(x); own > 0 {
+				c.inv, c.Ratio = own, own*q.Scale
+			}
+		}
+		sum, norm = codeClamped(x, mean, c.inv, c.Q)
+	}
+	clear(c.Q[len(x):])
+	c.Length = math.Sqrt(float64(norm))
+	c.Bias, c.High = 256*sum, 240*sum
+	if c.Weights && c.Ratio == 1 {
+		c.Bias += norm
+		c.High += norm
+	}
+	c.High /= Unit
+}
+
+// code writes the codes of (x - mean)*inv to out, if none of them has to be clamped.
+func code(x, mean []float32, inv float32, out []int8) (sum, norm int32, ok bool) {
+	// Adding round leaves a whole number, rounded to even, in the low bits of the mantissa.
+	const (
+		round = 3 << 22
+		base  = 0x4b400000 // its bits
+	)
+	out = out[:len(x)]
+	var over int32
+	if mean == nil {
+		for d, v := range x {
+			i := int32(math.Float32bits(v*inv+round)) - base
+			out[d] = int8(i)
+			sum += i
+			norm += i * i
+			over |= (i + 127) | (127 - i)
+		}
+		return sum, norm, over >= 0
+	}
+	mean = mean[:len(x)]
+	for d, v := range x {
+		i := int32(math.Float32bits((v-mean[d])*inv+round)) - base
+		out[d] = int8(i)
+		sum += i
+		norm += i * i
+		over |= (i + 127) | (127 - i) // negative when i is outside
+	}
+	return sum, norm, over >= 0
+}
+
+func codeClamped(x, mean []float32, inv float32, out []int8) (sum, norm int32) {
 	for d, v := range x {
 		if mean != nil {
 			v -= mean[d]
 		}
-		// Comparisons rather than min and max, which care for zeros with signs and are slower.
-		switch v *= inv; {
-		case !(v < 127):
-			v = 127
-		case v < -127:
-			v = -127
-		}
-		i := int32(v+128.5) - 128 // rounded to the nearest, see Encode
-		code[d] = int8(i)
+		v = max(-127, min(127, v*inv))
+		i := int32(math.RoundToEven(float64(v)))
+		out[d] = int8(i)
 		sum += i
 		norm += i * i
 	}
-	clear(c.Q[len(x):])
-	c.inv = inv
-	c.Length = math.Sqrt(float64(norm))
-	c.Bias = 256 * sum
-	if c.Weights && c.Ratio == 1 {
-		c.Bias += norm
-	}
+	return sum, norm
 }
 
 func (q *Quantiser) ownScale(x []float32) float32 {
