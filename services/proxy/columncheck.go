@@ -18,6 +18,8 @@ func checkColumn(f *schema.Field, c *schema.Column) error {
 		return checkDoubles(f, c.Doubles)
 	case schema.FloatVector:
 		return checkFloats(f, c.Vectors)
+	case schema.Float16Vector, schema.BFloat16Vector:
+		return checkStored(f, c.Packed)
 	case schema.VarChar:
 		return checkLengths(f, c.Strings)
 	case schema.Array:

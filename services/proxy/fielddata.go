@@ -15,7 +15,7 @@ func validJSON(doc []byte) bool { return len(doc) > 0 && json.Valid(doc) }
 // columnOf reads a public column into one of rows rows for field f: compact data of a nullable field is spread out,
 // missing values take the default if there is one. Values are not checked yet.
 func columnOf(f *schema.Field, d *schemapb.FieldData, rows int) (*schema.Column, error) {
-	if t := schema.Type(d.Type); t != f.Type && d.Type != schemapb.DataType_None {
+	if t := schema.Type(d.Type); t != f.Type && d.Type != schemapb.DataType_None && (t != schema.FloatVector || !isHalf(f.Type)) {
 		return nil, errs.Invalid("field (%s) is of type %s, but its data is %s", f.Name, f.Type, d.Type)
 	}
 	valid, err := validity(f, d, rows)
@@ -23,7 +23,7 @@ func columnOf(f *schema.Field, d *schemapb.FieldData, rows int) (*schema.Column,
 		return nil, err
 	}
 	given := schema.NewColumn(f)
-	if f.Type == schema.FloatVector {
+	if f.Type.IsDense() {
 		err = readVectors(f, given, d.GetVectors())
 	} else {
 		err = readScalars(f, given, d.GetScalars())
@@ -110,29 +110,6 @@ func absentColumn(f *schema.Field, rows int) *schema.Column {
 	return out
 }
 
-func readVectors(f *schema.Field, c *schema.Column, v *schemapb.VectorField) error {
-	data := v.GetFloatVector().GetData()
-	dim := int(v.GetDim())
-	if v == nil || v.GetFloatVector() == nil {
-		return errs.Invalid("float vector field '%s' is illegal, array type mismatch: invalid parameter[expected=need float vector][actual=got %s]", f.Name, vectorForm(v))
-	}
-	if dim != f.Dim && (dim != 0 || len(data) > 0) {
-		return errs.Invalid("the dim (%d) of field data(%s) is not equal to schema dim (%d)", dim, f.Name, f.Dim)
-	}
-	if len(data)%f.Dim != 0 {
-		return errs.Invalid("the length(%d) of float data should divide the dim(%d)", len(data), f.Dim)
-	}
-	c.Vectors, c.N = data, len(data)/f.Dim
-	return nil
-}
-
-func vectorForm(v *schemapb.VectorField) string {
-	if v.GetData() == nil {
-		return "nil"
-	}
-	return fmt.Sprintf("%T", v.Data)
-}
-
 func readScalars(f *schema.Field, c *schema.Column, s *schemapb.ScalarField) error {
 	kind := fmt.Sprintf("%T", s.GetData())
 	mismatch := func() error {
@@ -206,7 +183,8 @@ func readArrays(f *schema.Field, c *schema.Column, a *schemapb.ArrayArray) error
 	return nil
 }
 
-// publicColumn is a column in the API's form. Scalars are full length with validity flags.
+// publicColumn is a column in the API's form. Scalars are full length with validity flags, of vectors only those that
+// there are.
 func publicColumn(f *schema.Field, c *schema.Column) *schemapb.FieldData {
 	out := &schemapb.FieldData{Type: schemapb.DataType(f.Type), FieldName: f.Name, FieldId: f.ID, IsDynamic: f.Dynamic}
 	if f.Nullable && !f.Dynamic {
@@ -215,10 +193,8 @@ func publicColumn(f *schema.Field, c *schema.Column) *schemapb.FieldData {
 			out.ValidData[i] = !c.IsNull(i)
 		}
 	}
-	if f.Type == schema.FloatVector {
-		out.Field = &schemapb.FieldData_Vectors{Vectors: &schemapb.VectorField{
-			Dim: int64(f.Dim), Data: &schemapb.VectorField_FloatVector{FloatVector: &schemapb.FloatArray{Data: c.Vectors}},
-		}}
+	if f.Type.IsDense() {
+		out.Field = &schemapb.FieldData_Vectors{Vectors: publicVectors(f, c)}
 		return out
 	}
 	out.Field = &schemapb.FieldData_Scalars{Scalars: publicScalars(f.Type, f.Elem, c)}

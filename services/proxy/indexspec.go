@@ -40,7 +40,7 @@ func resolveIndex(sch *schema.Schema, name string, kvs []*commonpb.KeyValuePair)
 		return out, resolveScalarIndex(out, f, name, params)
 	}
 	auto := kind == "" || kind == autoIndex
-	spec := index.Spec{Type: kind, Metric: metric, Dim: f.Dim, Params: params}
+	spec := index.SpecOf(f, kind, metric, params)
 	if auto {
 		spec.Type = autoIndex
 	}

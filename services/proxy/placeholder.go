@@ -1,9 +1,6 @@
 package proxy
 
 import (
-	"encoding/binary"
-	"math"
-
 	"github.com/milvus-io/milvus-proto/go-api/v3/commonpb"
 	"google.golang.org/protobuf/proto"
 
@@ -11,7 +8,7 @@ import (
 	"github.com/gyr-db/gyr/pkg/schema"
 )
 
-// parsePlaceholders reads the query vectors of a search on f: their number, and the floats in little endian.
+// parsePlaceholders reads the query vectors of a search on f: their number, and the vectors as f stores its own.
 func parsePlaceholders(raw []byte, f *schema.Field) (nq int, vectors []byte, err error) {
 	var group commonpb.PlaceholderGroup
 	if err := proto.Unmarshal(raw, &group); err != nil {
@@ -21,36 +18,22 @@ func parsePlaceholders(raw []byte, f *schema.Field) (nq int, vectors []byte, err
 		return 0, nil, errs.Invalid("a search needs one placeholder, but the request holds %d", len(group.Placeholders))
 	}
 	p := group.Placeholders[0]
-	if p.Type != commonpb.PlaceholderType_FloatVector {
+	given := schema.Type(p.Type) // placeholders are numbered as the types of their vectors
+	if given != f.Type && (given != schema.FloatVector || !isHalf(f.Type)) {
 		return 0, nil, errs.Invalid("vector type must be the same, field %s - type %s, search info type %s", f.Name, f.Type, p.Type)
 	}
-	size := 4 * f.Dim
+	size := given.RowBytes(f.Dim)
 	for _, v := range p.Values {
 		if len(v) != size {
 			return 0, nil, errs.Invalid("vector dimension mismatch, expected vector size(byte) %d, actual %d.", size, len(v))
 		}
-		if err := checkQueryVector(f, v); err != nil {
+		if given != f.Type {
+			v = halves(f.Type, readFloats(v))
+		}
+		if err := checkStored(f, v); err != nil {
 			return 0, nil, err
 		}
 		vectors = append(vectors, v...)
 	}
 	return len(p.Values), vectors, nil
-}
-
-func checkQueryVector(f *schema.Field, raw []byte) error {
-	for i := 0; i+4 <= len(raw); i += 4 {
-		v := math.Float32frombits(binary.LittleEndian.Uint32(raw[i:]))
-		if v != v || v > math.MaxFloat32 || v < -math.MaxFloat32 {
-			return notANumber(f, float64(v))
-		}
-	}
-	return nil
-}
-
-// vectorBytes writes floats in little endian.
-func vectorBytes(dst []byte, v []float32) []byte {
-	for _, x := range v {
-		dst = binary.LittleEndian.AppendUint32(dst, math.Float32bits(x))
-	}
-	return dst
 }

@@ -47,6 +47,24 @@ func wantJSON(t *testing.T, got any, want string) {
 	}
 }
 
+func jsonRows(t *testing.T, rows ...string) []map[string]json.RawMessage {
+	t.Helper()
+	out := make([]map[string]json.RawMessage, len(rows))
+	for i, row := range rows {
+		mustStatus(t, json.Unmarshal([]byte(row), &out[i]))
+	}
+	return out
+}
+
+// throughJSON is a value as a client reads it.
+func throughJSON(t *testing.T, v any) (out any) {
+	t.Helper()
+	raw, err := json.Marshal(v)
+	mustStatus(t, err)
+	mustStatus(t, json.Unmarshal(raw, &out))
+	return out
+}
+
 func TestRESTQuickCollection(t *testing.T) {
 	w := newWorld(t)
 	postOK(t, w, "collections/create", `{"collectionName": "q", "dimension": 2, "metricType": "L2"}`)

@@ -286,13 +286,17 @@ func (in *restRead) searchRequest(r *restRequest, c *catalog.Collection) (*milvu
 	if err != nil {
 		return nil, err
 	}
-	group := &commonpb.PlaceholderValue{Tag: "$0", Type: commonpb.PlaceholderType_FloatVector}
+	field, err := searchField(c, in.Field)
+	if err != nil {
+		return nil, err
+	}
+	group := &commonpb.PlaceholderValue{Tag: "$0", Type: commonpb.PlaceholderType(field.Type)}
 	for _, raw := range in.Data {
-		var v []float32
-		if err := json.Unmarshal(raw, &v); err != nil {
-			return nil, errs.Invalid("data: a query is no list of numbers: %s", clip(raw))
+		v, err := restQueryVector(field, raw)
+		if err != nil {
+			return nil, err
 		}
-		group.Values = append(group.Values, vectorBytes(nil, v))
+		group.Values = append(group.Values, v)
 	}
 	raw, err := proto.Marshal(&commonpb.PlaceholderGroup{Placeholders: []*commonpb.PlaceholderValue{group}})
 	if err != nil {

@@ -129,6 +129,10 @@ func appendJSON(f *schema.Field, c *schema.Column, raw json.RawMessage) error {
 		if err == nil && len(one.Vectors) != f.Dim {
 			return errs.Invalid("a vector of dimension %d, not %d", len(one.Vectors), f.Dim)
 		}
+	case f.Type.IsPacked():
+		if one.Packed, err = restVector(f, raw); errs.CodeOf(err) == errs.InvalidParameter {
+			return err
+		}
 	case f.Type == schema.Array:
 		one.Arrays, err = jsonArray(f, raw)
 	default:
@@ -211,10 +215,13 @@ func textColumn(f *schema.Field, d *schemapb.FieldData) (*schema.Field, *schemap
 }
 
 func lengthOf(f *schema.Field, d *schemapb.FieldData) int {
-	if f.Type == schema.FloatVector {
-		return len(d.GetVectors().GetFloatVector().GetData()) / f.Dim
-	}
 	c := schema.NewColumn(f)
+	if f.Type.IsDense() {
+		if len(d.ValidData) > 0 || readVectors(f, c, d.GetVectors()) != nil {
+			return len(d.ValidData)
+		}
+		return c.N
+	}
 	if readScalars(f, c, d.GetScalars()) != nil {
 		return 0
 	}
@@ -241,6 +248,10 @@ func cell(c *schema.Column, i int) any {
 		return json.RawMessage(c.Bytes[i])
 	case c.Type == schema.FloatVector:
 		return c.Vector(i)
+	case c.Type == schema.Int8Vector:
+		return int8s(c.PackedRow(i))
+	case c.Type.IsPacked():
+		return c.PackedRow(i)
 	}
 	a := &c.Arrays[i]
 	out := make([]any, a.N)

@@ -183,7 +183,7 @@ func checkType(f *schemapb.FieldSchema) error {
 func builtType(t schema.Type) bool {
 	switch t {
 	case schema.Bool, schema.Int8, schema.Int16, schema.Int32, schema.Int64, schema.Float, schema.Double, schema.VarChar,
-		schema.Array, schema.JSON, schema.FloatVector:
+		schema.Array, schema.JSON, schema.FloatVector, schema.Float16Vector, schema.BFloat16Vector, schema.Int8Vector:
 		return true
 	}
 	return false
@@ -263,11 +263,8 @@ func parseField(f *schemapb.FieldSchema, collection string) (schema.Field, error
 
 func parseTypeParams(f *schema.Field, params map[string]string, collection string) error {
 	var err error
-	if f.Type == schema.FloatVector {
-		if f.Nullable {
-			return errs.Invalid("vector type not support null, field name = %s", f.Name)
-		}
-		if f.Dim, err = parseDim(f.Name, params["dim"]); err != nil {
+	if f.Type.IsDense() {
+		if f.Dim, err = parseDim(f, params["dim"]); err != nil {
 			return err
 		}
 	}
@@ -288,19 +285,23 @@ func parseTypeParams(f *schema.Field, params map[string]string, collection strin
 	return nil
 }
 
-func parseDim(field, text string) (int, error) {
+func parseDim(f *schema.Field, text string) (int, error) {
 	if text == "" {
-		return 0, errs.Invalid("dimension is not defined in field type params of field %s, check type param `dim` for vector field", field)
+		return 0, errs.Invalid("dimension is not defined in field type params of field %s, check type param `dim` for vector field", f.Name)
 	}
 	dim, err := strconv.ParseInt(text, 10, 64)
-	if err != nil {
-		return 0, errs.Invalid("invalid dimension: %s of field %s", text, field)
-	}
-	if dim < minDim {
+	bits := f.Type == schema.BinaryVector
+	switch {
+	case err != nil:
+		return 0, errs.Invalid("invalid dimension: %s of field %s", text, f.Name)
+	case dim < minDim:
 		return 0, errs.Invalid("invalid dimension: %d. should be in range %d ~ %d", dim, minDim, maxDim)
-	}
-	if dim > maxDim {
-		return 0, errs.Invalid("invalid dimension: %d of field %s. float vector dimension should be in range %d ~ %d", dim, field, minDim, maxDim)
+	case bits && dim%8 != 0:
+		return 0, errs.Invalid("invalid dimension: %d of field %s. binary vector dimension should be multiple of 8. ", dim, f.Name)
+	case bits && dim > 8*maxDim:
+		return 0, errs.Invalid("invalid dimension: %d of field %s. binary vector dimension should be in range %d ~ %d", dim, f.Name, minDim, 8*maxDim)
+	case !bits && dim > maxDim:
+		return 0, errs.Invalid("invalid dimension: %d of field %s. float vector dimension should be in range %d ~ %d", dim, f.Name, minDim, maxDim)
 	}
 	return int(dim), nil
 }

@@ -160,7 +160,10 @@ func (p *Proxy) vectorsOf(ctx context.Context, r *reading, routes []route, spec 
 		if !ok {
 			return nil, errs.Invalid("search by ids: there is no row with primary key %v", keyAt(spec.ids, i))
 		}
-		out = vectorBytes(out, vectors.Vector(row))
+		if vectors.IsNull(row) {
+			return nil, errs.Invalid("search by ids: the row with primary key %v has no vector in field %s", keyAt(spec.ids, i), spec.field.Name)
+		}
+		out = append(out, vectors.VectorRow(row)...)
 	}
 	return out, nil
 }

@@ -180,7 +180,7 @@ func (s *searchSpec) against(c *catalog.Collection) error {
 	if asked := strings.ToUpper(s.params[keyMetricType]); asked != "" && asked != def.Metric {
 		return errs.Invalid("metric type not match: invalid parameter[expected=%s][actual=%s]", def.Metric, s.params[keyMetricType])
 	}
-	spec := index.Spec{Type: def.Type, Metric: def.Metric, Dim: s.field.Dim, Params: def.Params}
+	spec := index.SpecOf(s.field, def.Type, def.Metric, def.Params)
 	if _, err := index.ParseEffort(spec, s.params.indexParams(), s.depth()); err != nil {
 		return err
 	}
@@ -220,7 +220,7 @@ func (s *searchSpec) request() *pb.SubSearch {
 }
 
 // ascending tells whether a smaller score is the better one.
-func ascending(metric string) bool { return metric == "L2" }
+func ascending(metric string) bool { return index.Ascending(metric) }
 
 // round rounds a score to some decimal places; -1 leaves it.
 func round(v float32, decimal int) float32 {

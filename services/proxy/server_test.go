@@ -195,12 +195,15 @@ func TestEventuallyReadsGoOnWithoutAnOwner(t *testing.T) {
 }
 
 func FuzzPlaceholders(f *testing.F) {
-	field := &schema.Field{Name: "vec", Type: schema.FloatVector, Dim: 2}
-	f.Add(placeholders(f, []float32{1, 2}, []float32{3, 4}).PlaceholderGroup)
-	f.Add([]byte{})
-	f.Fuzz(func(t *testing.T, raw []byte) {
+	types := append(packedTypes(), schema.FloatVector)
+	for i := range types {
+		f.Add(placeholders(f, []float32{1, 2}, []float32{3, 4}).PlaceholderGroup, byte(i))
+	}
+	f.Add([]byte{}, byte(0))
+	f.Fuzz(func(t *testing.T, raw []byte, kind byte) {
+		field := &schema.Field{Name: "vec", Type: types[int(kind)%len(types)], Dim: 2}
 		nq, vectors, err := parsePlaceholders(raw, field)
-		if err == nil && len(vectors) != nq*8 {
+		if err == nil && len(vectors) != nq*field.Type.RowBytes(2) {
 			t.Fatalf("%d queries with %d bytes", nq, len(vectors))
 		}
 	})

@@ -3,15 +3,16 @@ package proxy
 import (
 	"cmp"
 	"context"
-	"encoding/binary"
 	"math"
 	"slices"
 
 	"github.com/gyr-db/gyr/pkg/catalog"
 	"github.com/gyr-db/gyr/pkg/errs"
+	"github.com/gyr-db/gyr/pkg/index"
 	"github.com/gyr-db/gyr/pkg/plan"
 	"github.com/gyr-db/gyr/pkg/rpc/pb"
 	"github.com/gyr-db/gyr/pkg/schema"
+	"github.com/gyr-db/gyr/pkg/vector/kernel"
 )
 
 type worldDataNode struct {
@@ -275,17 +276,18 @@ func bruteForce(sub *pb.SubSearch, b *schema.Batch, kept []*rowVersion, shards [
 	out := &pb.SubResult{}
 	var keys schema.Keys
 	vectors := b.Column(sub.Field)
-	dim := vectors.Dim
+	size := vectors.Type.RowBytes(vectors.Dim)
+	elem, _ := index.ElemOf(vectors.Type)
+	numbers := func(row []byte) []float32 { return kernel.Set{}.Decode(elem, row, nil) }
 	all := schema.KeysOf(b.Column(pk))
 	for q := range int(sub.Nq) {
-		query := make([]float32, dim)
-		for i := range query {
-			query[i] = math.Float32frombits(binary.LittleEndian.Uint32(sub.Vectors[4*(q*dim+i):]))
-		}
-		order := make([]int, b.N)
+		query := numbers(sub.Vectors[q*size : (q+1)*size])
+		var order []int
 		scores := make([]float32, b.N)
-		for i := range order {
-			order[i], scores[i] = i, score(sub.Metric, query, vectors.Vector(i))
+		for i := range scores {
+			if !vectors.IsNull(i) {
+				order, scores[i] = append(order, i), score(sub.Metric, query, numbers(vectors.VectorRow(i)))
+			}
 		}
 		asc := ascending(sub.Metric)
 		slices.SortStableFunc(order, func(i, j int) int {
