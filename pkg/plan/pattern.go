@@ -68,6 +68,17 @@ func newPattern(s string) *pattern {
 	return p
 }
 
+// Prefix returns a text that every match begins with.
+func (n *Like) Prefix() string {
+	switch first := &newPattern(n.Pattern).pieces[0]; {
+	case first.runs == nil:
+		return first.text
+	case !first.runs[0].any:
+		return first.runs[0].text
+	}
+	return ""
+}
+
 // match reports whether the whole of s matches.
 func (p *pattern) match(s string) bool {
 	n, ok := p.pieces[0].prefix(s)

@@ -4,12 +4,17 @@ import (
 	"cmp"
 	"slices"
 
+	"github.com/klauspost/compress/zstd"
+
 	"github.com/gyr-db/gyr/pkg/schema"
 )
 
 // accelRows: smaller files get nothing that makes filters cheaper. Reading all of their columns costs a millisecond or
 // two, and each section costs a page of the file at least.
 const accelRows = 4096
+
+// sampleFrom: files of so many times as many rows get a sample of them. Smaller ones are evaluated whole at once.
+const sampleFrom = bitmapRows / accelRows
 
 // autoShare: what is indexed without being asked for may make a segment's files larger by one part in so many.
 const autoShare = 10
@@ -34,6 +39,20 @@ func (w *fileWriter) accelerate(out *container, meta *fileMeta) error {
 		}
 		meta.Paths = append(meta.Paths, paths...)
 	}
+	if w.rows >= sampleFrom*w.least {
+		raw, err := w.sampleBatch(z)
+		if err != nil {
+			return err
+		}
+		if err := out.add(secSample, 0, raw); err != nil {
+			return err
+		}
+	}
+	return w.indexScalars(out, z)
+}
+
+// indexScalars writes the indexes that were asked for, and small ones that were not.
+func (w *fileWriter) indexScalars(out *container, z *zstd.Decoder) error {
 	built := map[int64]*scalarIndex{}
 	var auto []*scalarIndex
 	for i, e := range w.enc {
@@ -60,9 +79,11 @@ func (w *fileWriter) accelerate(out *container, meta *fileMeta) error {
 	}
 	for _, e := range w.enc {
 		if x := built[e.meta.Field]; x != nil {
-			if e.meta.Index, err = x.write(out, w.zstd, w.nextID()); err != nil {
+			m, err := x.write(out, w.zstd, w.nextID())
+			if err != nil {
 				return err
 			}
+			e.meta.Index, e.meta.Few = m, x.few()
 		}
 	}
 	return nil

@@ -20,7 +20,7 @@ type fileMeta struct {
 	Paths   []pathMeta    `json:"paths,omitempty"`
 }
 
-// columnMeta describes a column of the file. Min and Max bound the values that are there: integers as 8 bytes two's
+// columnMeta describes a column of the file. Min and Max bound the values that are there: integers and booleans as 8 bytes two's
 // complement, floats as 8 bytes of a double, little endian; strings as they are, but only up to boundLen bytes (a
 // longer Max is left out, a longer Min cut). They are absent when no row has a value, and for floats when one is NaN.
 type columnMeta struct {
@@ -33,6 +33,7 @@ type columnMeta struct {
 	Max   []byte      `json:"max,omitempty"`
 	Rows  int         `json:"rows,omitempty"` // 0: as many as the file
 	Index *indexMeta  `json:"index,omitempty"`
+	Few   [][]byte    `json:"few,omitempty"` // all distinct values, ascending, as Min is written; absent when there are many
 }
 
 // rows is the number of values of the column.
@@ -221,8 +222,13 @@ type bounds struct {
 func (b *bounds) add(c *schema.Column, i int) {
 	first := b.kind == 0
 	switch {
-	case c.Type.IsInt():
-		v := c.Ints[i]
+	case c.Type.IsInt(), c.Type == schema.Bool:
+		var v int64
+		if c.Type == schema.Bool {
+			v = int64(b2i(c.Bools[i]))
+		} else {
+			v = c.Ints[i]
+		}
 		if first {
 			b.minI, b.maxI = v, v
 		}
@@ -254,7 +260,7 @@ func (b *bounds) add(c *schema.Column, i int) {
 func (b *bounds) encode() (lo, hi []byte) {
 	le := binary.LittleEndian
 	switch {
-	case b.kind.IsInt():
+	case b.kind.IsInt(), b.kind == schema.Bool:
 		return le.AppendUint64(nil, uint64(b.minI)), le.AppendUint64(nil, uint64(b.maxI))
 	case b.kind == schema.VarChar:
 		lo = []byte(b.minS)[:min(len(b.minS), boundLen)]

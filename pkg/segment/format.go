@@ -45,6 +45,7 @@ const (
 	secPath       sectionKind = 11 // of a path: rows with a value (a bit each; absent: all), which are integers (a bit per value), rest (u32 each)
 	secPostings   sectionKind = 12 // of an index by values: postings
 	secOrder      sectionKind = 13 // of an index by order: u32 per row that has a value, ascending by value
+	secSample     sectionKind = 14 // some rows of all columns but vectors: a schema.Batch, zstd
 )
 
 type sectionID struct {

@@ -19,6 +19,8 @@ const (
 	autoValues  = 1024    // most distinct values of an index that nobody asked for
 	askedValues = 1 << 16 // and of one that somebody did
 	valueRows   = 16      // least mean number of rows per value
+	fewCount    = 64      // most distinct values that the head of a file lists
+	fewBytes    = 2048    // and their bytes
 )
 
 // indexMeta describes a column's index: by values when Values is there, else by order.
@@ -58,6 +60,25 @@ func (x *scalarIndex) write(out *container, z *zstd.Encoder, id int64) (*indexMe
 	e.meta.Rows = x.values.N
 	m.Values = &e.meta
 	return m, out.add(secPostings, id, x.postings)
+}
+
+// few returns the distinct values for the file's head, nil when they are too many for that.
+func (x *scalarIndex) few() [][]byte {
+	if x.values == nil || x.values.N > fewCount {
+		return nil
+	}
+	var out [][]byte
+	size := 0
+	for i := range x.values.N {
+		var b bounds
+		b.add(x.values, i)
+		lo, hi := b.encode()
+		if size += len(hi); hi == nil || len(lo) != len(hi) || size > fewBytes {
+			return nil
+		}
+		out = append(out, hi)
+	}
+	return out
 }
 
 // indexable reports whether values of a field have an order that filters ask for.
@@ -140,7 +161,11 @@ func (e *columnEncoder) column(rows int, z *zstd.Decoder) (*schema.Column, error
 	if e.meta.Nulls > 0 {
 		c.Valid = unpackBits(e.valid.bytes, rows)
 	}
-	setNumbers(c, e.values)
+	raw := e.values
+	if e.meta.Type == schema.Bool {
+		raw = e.bools.bytes
+	}
+	setNumbers(c, raw)
 	return c, nil
 }
 

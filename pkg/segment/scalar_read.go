@@ -107,3 +107,10 @@ func (s *Sealed) readIndex(ctx context.Context, c *columnMeta) (*plan.Index, int
 	}
 	return x, int64(len(raw)+8*len(x.Known)) + columnBytes(values), nil
 }
+
+// withoutIndexes is a segment for lazy filters: their bitmap must need nothing that their matchers did not read before,
+// because it cannot fail.
+type withoutIndexes struct{ *Sealed }
+
+// Index implements plan.Access.
+func (withoutIndexes) Index(int64) (*plan.Index, error) { return nil, nil }

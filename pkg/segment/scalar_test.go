@@ -9,6 +9,7 @@ import (
 	"testing"
 
 	"github.com/gyr-db/gyr/pkg/bitset"
+	"github.com/gyr-db/gyr/pkg/objstore/mem"
 	"github.com/gyr-db/gyr/pkg/plan"
 	"github.com/gyr-db/gyr/pkg/schema"
 )
@@ -275,6 +276,64 @@ func FuzzAccelerated(f *testing.F) {
 		defer seg.Release()
 		for _, p := range plans {
 			_, _ = seg.Select(context.Background(), p, 1<<60, 0)
+			_ = seg.share(p)
 		}
 	})
+}
+
+// TestSample: an estimate reads the sample and no column, and is near the truth.
+func TestSample(t *testing.T) {
+	s := docSchema()
+	s.Fields = append(s.Fields, schema.Field{ID: 200, Name: "number", Type: schema.Double}, schema.Field{ID: 201, Name: "text", Type: schema.VarChar})
+	rows := Rows{Batch: emptyBatch(s)}
+	const n = bitmapRows + 3616
+	for i := range n {
+		for _, c := range rows.Batch.Columns {
+			switch c.N++; c.Type {
+			case schema.JSON:
+				c.Bytes = append(c.Bytes, fmt.Appendf(nil, `{"n":%d,"long":"%0300d"}`, i%1000, i))
+			case schema.Double:
+				c.Doubles = append(c.Doubles, float64(i))
+			case schema.VarChar:
+				c.Strings = append(c.Strings, fmt.Sprint(i))
+			default:
+				c.Ints = append(c.Ints, int64(i))
+			}
+		}
+		rows.TS = append(rows.TS, uint64(i+1))
+	}
+	rows.Batch.N = n
+	store := mem.New()
+	if _, err := Write(context.Background(), store, "seg", s, rows); err != nil {
+		t.Fatal(err)
+	}
+	late := *s
+	late.Fields = append(slices.Clone(s.Fields), schema.Field{ID: 300, Name: "late", Type: schema.Int64, Nullable: true})
+	seg := open(t, store, &late, "seg")
+	for _, c := range []struct {
+		node plan.Node
+		want float64
+	}{
+		{&plan.Compare{Operand: plan.Operand{Field: 200, Type: schema.Double}, Op: plan.LT, Value: plan.FloatValue(n / 4)}, 0.25},
+		{&plan.Like{Operand: plan.Operand{Field: 201, Type: schema.VarChar}, Pattern: "%7"}, 0.1},
+		{&plan.Compare{Operand: docPath("n"), Op: plan.GE, Value: plan.IntValue(300)}, 0.7},
+		{&plan.IsNull{Operand: plan.Operand{Field: 300, Type: schema.Int64}}, 1},
+		{&plan.Compare{Operand: plan.Operand{Field: schema.TimestampField, Type: schema.Int64}, Op: plan.LE, Value: plan.IntValue(n / 2)}, 0.5},
+	} {
+		p, err := plan.New(c.node)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := seg.share(p); math.Abs(got-c.want) > 0.06 {
+			t.Errorf("%s: estimated share %.3f, want about %.2f", p, got, c.want)
+		}
+	}
+	for id, l := range seg.columns {
+		if (l.full != nil || l.text != nil) && id != fPK {
+			t.Errorf("the estimate read column %d", id)
+		}
+	}
+	if b := seg.sample.batch; b == nil || b.N < sampleCount/4 || b.N > sampleCount {
+		t.Fatal("no sample of the size wanted")
+	}
 }

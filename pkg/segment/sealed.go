@@ -53,6 +53,7 @@ type Sealed struct {
 	vectors map[int64]*vectorField // every vector field of the files
 	paths   map[string]*lazyPath   // by pathKey
 	scalars map[int64]*lazyIndex   // by field
+	sample  sampled
 
 	mu      sync.RWMutex              // guards what follows
 	added   map[int64]*schema.Column  // fields that the files do not have

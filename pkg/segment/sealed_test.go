@@ -103,10 +103,24 @@ func below(t testing.TB, limit int64) *plan.Plan {
 	return p
 }
 
+// openBare opens a segment whose file has nothing that makes filters cheaper.
+func openBare(t testing.TB, n int) *Sealed {
+	t.Helper()
+	store, s := mem.New(), bigSchema()
+	src, err := sortRows(s, bigRows(n))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := writeFiles(context.Background(), store, "bare", s, src, layout{step: 4096, least: n + 1}); err != nil {
+		t.Fatal(err)
+	}
+	return open(t, store, s, "bare")
+}
+
 // TestFilterChoice: a plan that most rows pass is tested on demand at its first use, everything else gets a bitmap, and
-// both give the same hits.
+// both give the same hits. What indexes answer gets a bitmap at once.
 func TestFilterChoice(t *testing.T) {
-	seg := openBig(t, 60000)
+	seg := openBare(t, 60000)
 	rec := newRecorder(t, seg)
 	seg.SetIndex(fVec, rec)
 	spec := SearchSpec{Field: fVec, Queries: index.FloatQueries([]float32{1, 0, 0, 0}), NQ: 1, K: 10, Metric: "L2", ReadTS: 1 << 60, Plan: below(t, 90)}
@@ -133,6 +147,17 @@ func TestFilterChoice(t *testing.T) {
 	}
 	if got := rec.filter.Load(); got != "*index.bitmapFilter" {
 		t.Fatalf("a selective plan used %v", got)
+	}
+	seg = openBig(t, 60000)
+	rec = newRecorder(t, seg)
+	seg.SetIndex(fVec, rec)
+	spec.Plan = below(t, 90)
+	third, _, err := seg.Search(context.Background(), spec)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := rec.filter.Load(); got != "*index.bitmapFilter" || !slices.Equal(first.IDs[0], third.IDs[0]) {
+		t.Fatalf("with an index of the column the search used %v; hits %v, %v", got, first.IDs, third.IDs)
 	}
 }
 

@@ -18,7 +18,6 @@ const (
 	lazyShare   = 0.3      // least estimated share of matching rows for testing on demand
 	lazyTouched = 2000     // rows that one query is taken to touch, at share 1
 	lazyFactor  = 4        // cost of testing a row on demand against its cost in a bitmap
-	sampleRows  = 512      // rows tested for the estimate
 	keysPerRow  = 8        // plans that name at most 1/8 as many keys as there are rows go by key
 )
 
@@ -132,10 +131,10 @@ func (s *Sealed) lazy(spec *SearchSpec, seen bitset.Set, alive int) (index.Filte
 	if _, few := s.keyRows(spec.Plan); few || s.excludes(spec.Plan) {
 		return nil, nil
 	}
-	if _, before := s.bitmaps.get(s.planKey(spec.Plan)); before {
+	if _, before := s.bitmaps.get(s.planKey(spec.Plan)); before || spec.Plan.Indexed(s) {
 		return nil, nil
 	}
-	share := spec.Plan.Estimate(s, sampleRows)
+	share := s.share(spec.Plan)
 	if share < lazyShare {
 		return nil, nil
 	}
@@ -143,7 +142,7 @@ func (s *Sealed) lazy(spec *SearchSpec, seen bitset.Set, alive int) (index.Filte
 	if touched*lazyFactor > float64(s.Rows()) {
 		return nil, nil
 	}
-	return newLazyFilter(spec.Plan, s, seen, int(share*float64(alive)))
+	return newLazyFilter(spec.Plan, withoutIndexes{s}, seen, int(share*float64(alive)))
 }
 
 func (s *Sealed) planKey(p *plan.Plan) string {

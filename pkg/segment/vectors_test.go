@@ -3,6 +3,7 @@ package segment
 import (
 	"bytes"
 	"context"
+	"fmt"
 	"math/rand/v2"
 	"testing"
 
@@ -78,14 +79,14 @@ func TestManyPages(t *testing.T) {
 func TestExcludes(t *testing.T) {
 	s := testSchema(schema.VarChar)
 	rows := randomRows(rand.New(rand.NewPCG(6, 6)), s, 40, 40, 10)
-	store := mem.New()
-	if _, err := Write(context.Background(), store, "seg", s, rows); err != nil {
-		t.Fatal(err)
+	for i := range 40 { // few values, of one half, and of documents
+		rows.Batch.Column(fI8).Ints[i] = int64(3 + 4*(i%2))
+		rows.Batch.Column(fMeta).Bytes[i] = fmt.Appendf(nil, `{"n":%d,"s":"%d"}`, 10+i, 3+i%2)
 	}
-	seg := open(t, store, s, "seg")
+	seg := open(t, writeAll(t, s, rows), s, "seg")
 	r := rand.New(rand.NewPCG(1, 6))
-	excluded := 0
-	for range 3000 {
+	excluded := map[string]int{}
+	for range 6000 {
 		p, err := plan.New(randomBoundsPlan(r, 2))
 		if err != nil {
 			t.Fatal(err)
@@ -95,14 +96,16 @@ func TestExcludes(t *testing.T) {
 			t.Fatal(err)
 		}
 		if seg.excludes(p) {
-			excluded++
+			excluded[fmt.Sprintf("%T", p.Root())]++
 			if set.Count() > 0 {
 				t.Fatalf("%v is excluded and selects %d rows", p, set.Count())
 			}
 		}
 	}
-	if excluded < 300 {
-		t.Fatalf("only %d of 3000 plans are excluded", excluded)
+	for _, kind := range []plan.Node{&plan.Compare{}, &plan.Range{}, &plan.In{}, &plan.Like{}, &plan.IsNull{}, &plan.And{}, &plan.Or{}} {
+		if excluded[fmt.Sprintf("%T", kind)] < 15 {
+			t.Fatalf("too few plans are excluded: %v", excluded)
+		}
 	}
 }
 
@@ -115,7 +118,20 @@ func randomBoundsPlan(r *rand.Rand, depth int) plan.Node {
 	medium := plan.Operand{Field: fI32, Type: schema.Int32}
 	weight := plan.Operand{Field: fDouble, Type: schema.Double}
 	title := plan.Operand{Field: fText, Type: schema.VarChar}
-	switch r.IntN(5) {
+	number, text := plan.Operand{Field: fMeta, Type: schema.JSON, Path: []string{"n"}}, plan.Operand{Field: fMeta, Type: schema.JSON, Path: []string{"s"}}
+	switch r.IntN(11) {
+	case 5:
+		return &plan.Compare{Operand: plan.Operand{Field: fI8, Type: schema.Int8}, Op: ops[r.IntN(6)], Value: plan.IntValue(int64(r.IntN(11)))}
+	case 6:
+		return &plan.Like{Operand: title, Pattern: []string{"w%", "x%y", "a\\%%", "w2_", "%w", "", "W%"}[r.IntN(7)]}
+	case 7:
+		return &plan.IsNull{Operand: []plan.Operand{title, medium, weight}[r.IntN(3)]}
+	case 8:
+		return &plan.Compare{Operand: plan.Operand{Field: fFloat, Type: schema.Float}, Op: ops[r.IntN(6)], Value: plan.FloatValue(r.Float64()*3 - 1)}
+	case 9:
+		return &plan.Compare{Operand: number, Op: ops[r.IntN(6)], Value: []plan.Value{plan.IntValue(int64(r.IntN(70))), plan.FloatValue(r.Float64() * 70), plan.StringValue("3")}[r.IntN(3)]}
+	case 10:
+		return &plan.Like{Operand: text, Pattern: []string{"3%", "4", "5%", "x"}[r.IntN(4)]}
 	case 0:
 		return &plan.Compare{Operand: weight, Op: ops[r.IntN(6)], Value: plan.FloatValue(r.NormFloat64() * 3)}
 	case 1:
