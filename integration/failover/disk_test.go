@@ -5,6 +5,7 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
+	"strings"
 	"syscall"
 	"testing"
 	"time"
@@ -184,10 +185,25 @@ func (d *diskTest) readsGoOn(ctx context.Context, t *testing.T, span time.Durati
 	if longest > 2*time.Second {
 		t.Errorf("a search and a count took %s", ms(longest))
 	}
-	call, cancel := context.WithTimeout(ctx, Deadline)
+	d.unhealthy(ctx, t)
+}
+
+// unhealthy: CheckHealth names the full disk, within a few looks of the coordinator.
+func (d *diskTest) unhealthy(ctx context.Context, t *testing.T) {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(ctx, 15*time.Second)
 	defer cancel()
-	if r, err := d.c.CheckHealth(call, &milvuspb.CheckHealthRequest{}); err == nil {
-		t.Logf("CheckHealth: %v %v", r.IsHealthy, r.Reasons)
+	for {
+		r, err := d.c.CheckHealth(ctx, &milvuspb.CheckHealthRequest{})
+		if err := client.Check(r.GetStatus(), err); err == nil && !r.IsHealthy && strings.Contains(strings.Join(r.Reasons, "\n"), " % full") {
+			return
+		}
+		select {
+		case <-time.After(100 * time.Millisecond):
+		case <-ctx.Done():
+			t.Errorf("CheckHealth on a full disk: healthy %v, reasons %q, %v", r.GetIsHealthy(), r.GetReasons(), err)
+			return
+		}
 	}
 }
 

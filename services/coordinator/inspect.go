@@ -18,6 +18,10 @@ func (c *Coordinator) Inspect(ctx context.Context, req *pb.InspectRequest) (*pb.
 		report, err = c.Status(ctx)
 	case "gc":
 		report, err = c.DryRun(ctx)
+	case "problems":
+		report = struct {
+			Problems []string `json:"problems"`
+		}{c.Problems()}
 	default:
 		return nil, errs.Invalid("nothing to inspect is called %q", req.What)
 	}

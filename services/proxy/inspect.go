@@ -35,6 +35,28 @@ func (p *Proxy) inspect(ctx context.Context, what string) (*milvuspb.GetMetricsR
 	return &milvuspb.GetMetricsResponse{Status: success(), Response: string(raw), ComponentName: "coordinator"}, nil
 }
 
+// ailments says what is wrong with the cluster: what the coordinator's leader knows, and without one what this proxy sees.
+func (p *Proxy) ailments(ctx context.Context) []string {
+	var report struct {
+		Problems []string `json:"problems"`
+	}
+	raw, err := p.askCoordinator(ctx, "problems")
+	if err == nil {
+		err = json.Unmarshal(raw, &report)
+	}
+	if err != nil {
+		leader, _ := p.deps.Cache.Leader()
+		if nobodyAnswers(err) {
+			return p.withoutLeader(leader, err)
+		}
+		return append(p.problems(), fmt.Sprintf("the coordinator does not say what is wrong: %v", err))
+	}
+	if !p.leased.Load() {
+		return append([]string{noLease}, report.Problems...)
+	}
+	return report.Problems
+}
+
 // askCoordinator does not wait for a leader: that there is none is the answer.
 func (p *Proxy) askCoordinator(ctx context.Context, what string) ([]byte, error) {
 	if leader, _ := p.deps.Cache.Leader(); leader == nil {

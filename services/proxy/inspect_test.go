@@ -29,6 +29,9 @@ func (p *inspectPeers) Inspect(_ context.Context, req *pb.InspectRequest) (*pb.I
 	if p.err != nil {
 		return nil, p.err
 	}
+	if req.What == "problems" {
+		return &pb.InspectResponse{Json: []byte(`{"problems":["the disk is full"]}`)}, nil
+	}
 	return &pb.InspectResponse{Json: []byte(`{"asked":"` + req.What + `"}`)}, nil
 }
 
@@ -75,6 +78,30 @@ func TestInspect(t *testing.T) {
 	all := strings.Join(problems, "\n")
 	if !strings.HasPrefix(all, "the coordinator has no leader: writes wait") || strings.Count(all, "no leader") != 1 || !strings.Contains(all, "log 1 has no owner") {
 		t.Fatalf("problems: %q", problems)
+	}
+}
+
+// TestCheckHealthSaysWhatStatusSays: the coordinator's sentences, and without a coordinator the proxy's own.
+func TestCheckHealthSaysWhatStatusSays(t *testing.T) {
+	w := newWorld(t)
+	peers := &inspectPeers{worldPeers: worldPeers{w}}
+	p := New(Config{}, Deps{Cache: w.cache, Meta: w.store, Peers: peers, Logger: slog.New(slog.DiscardHandler)})
+	for _, tc := range []struct {
+		err    error
+		leased bool
+		want   string
+	}{
+		{nil, true, "the disk is full"},
+		{nil, false, "this proxy has no lease in the metadata store; the disk is full"},
+		{errs.New(errs.Unavailable, "connection refused"), true, "does not answer (connection refused)"},
+		{errs.Invalid("no such question"), true, "does not say what is wrong"},
+	} {
+		peers.err = tc.err
+		p.leased.Store(tc.leased)
+		r, err := p.CheckHealth(t.Context(), &milvuspb.CheckHealthRequest{})
+		if all := strings.Join(r.GetReasons(), "; "); err != nil || r.IsHealthy || !strings.Contains(all, tc.want) {
+			t.Errorf("%v: %v %q, %v; want %q", tc.err, r.GetIsHealthy(), all, err, tc.want)
+		}
 	}
 }
 

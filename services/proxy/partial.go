@@ -68,7 +68,11 @@ func (w *rowWrite) present(ctx context.Context, c *catalog.Collection, keys sche
 	if err != nil {
 		return nil, err
 	}
-	r, err := w.p.begin(ctx, c, readSpec{filter: pl, wish: wish{level: commonpb.ConsistencyLevel_Strong}})
+	spec := readSpec{filter: pl, wish: wish{level: commonpb.ConsistencyLevel_Strong}}
+	if partitionKeyField(c) == 0 {
+		spec.partitions = []string{w.partitionName()}
+	}
+	r, err := w.p.begin(ctx, c, spec)
 	if errs.Is(err, errs.CollectionNotLoaded) {
 		return nil, errs.Input(errs.CollectionNotLoaded, "failed to query: %w", err)
 	}

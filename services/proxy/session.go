@@ -54,16 +54,19 @@ func (p *Proxy) allocTimestamp(ctx context.Context) (uint64, error) {
 }
 
 // CheckHealth implements milvuspb.MilvusServiceServer. An unhealthy cluster is a successful answer.
-func (p *Proxy) CheckHealth(context.Context, *milvuspb.CheckHealthRequest) (*milvuspb.CheckHealthResponse, error) {
-	reasons := p.problems()
+// It says what gyr-ctl status says.
+func (p *Proxy) CheckHealth(ctx context.Context, _ *milvuspb.CheckHealthRequest) (*milvuspb.CheckHealthResponse, error) {
+	reasons := p.ailments(ctx)
 	return &milvuspb.CheckHealthResponse{Status: success(), IsHealthy: len(reasons) == 0, Reasons: reasons}, nil
 }
+
+const noLease = "this proxy has no lease in the metadata store"
 
 // problems says what the cluster lacks, as far as the catalog shows.
 func (p *Proxy) problems() []string {
 	var out []string
 	if !p.leased.Load() {
-		out = append(out, "this proxy has no lease in the metadata store")
+		out = append(out, noLease)
 	}
 	if leader, _ := p.deps.Cache.Leader(); leader == nil {
 		out = append(out, "the coordinator has no leader")

@@ -198,9 +198,12 @@ func (w *rowWrite) send(ctx context.Context, c *catalog.Collection, batch *schem
 	if err != nil {
 		return err
 	}
-	placed := w.keys
+	placed, replacedIn := w.keys, int64(0)
 	if w.kind == pb.WriteKind_UPSERT {
 		placed = w.replaced
+		if partitionKeyField(c) == 0 {
+			replacedIn = partitionOf(0)
+		}
 	}
 	rowsOf := map[int][]int{}
 	for row, shard := range shardsOf(placed, len(c.ShardLogs)) {
@@ -219,7 +222,7 @@ func (w *rowWrite) send(ctx context.Context, c *catalog.Collection, batch *schem
 			}
 			if w.kind == pb.WriteKind_UPSERT {
 				req.Keys = gatherKeys(w.replaced, rows).Encode(nil)
-				req.ReadTs = w.readTS[c.ShardLogs[shard]]
+				req.ReadTs, req.DeletePartition = w.readTS[c.ShardLogs[shard]], replacedIn
 			}
 			ts, err := w.p.writeShard(ctx, req)
 			if err == nil {
@@ -241,15 +244,20 @@ func (w *rowWrite) partitions(c *catalog.Collection, batch *schema.Batch) (func(
 		}
 		return func(row int) int64 { return parts[keyPartition(col, row, len(parts))].ID }, nil
 	}
-	name := w.partition
-	if name == "" {
-		name = catalog.DefaultPartition
-	}
-	part, err := partition(c, name)
+	part, err := partition(c, w.partitionName())
 	if err != nil {
 		return nil, err
 	}
 	return func(int) int64 { return part.ID }, nil
+}
+
+// partitionName is the partition that the rows go to when there is no partition key. An upsert replaces its keys in this
+// one only; with a partition key it replaces them wherever they are, since a row's partition may have changed.
+func (w *rowWrite) partitionName() string {
+	if w.partition == "" {
+		return catalog.DefaultPartition
+	}
+	return w.partition
 }
 
 // writeParts gathers rows by partition, in ascending order of partitions.

@@ -3,7 +3,10 @@ package proxy
 import (
 	"bytes"
 	"context"
+	"fmt"
 	"reflect"
+	"slices"
+	"strings"
 	"testing"
 
 	"github.com/milvus-io/milvus-proto/go-api/v3/commonpb"
@@ -136,6 +139,50 @@ func TestUpsert(t *testing.T) {
 	}
 	res, err = w.client().Upsert(testContext(t), &milvuspb.UpsertRequest{CollectionName: "c", NumRows: 2, FieldsData: rowsOf(2, 2)})
 	wantStatus(t, res.GetStatus(), err, 1100, commonpb.ErrorCode_IllegalArgument, "duplicate primary keys are not allowed in the same batch: invalid parameter")
+}
+
+// TestUpsertStaysInItsPartition: it replaces its keys in the partition that it names, or the default one; with a partition
+// key it replaces them wherever they are.
+func TestUpsertStaysInItsPartition(t *testing.T) {
+	w := newWorld(t)
+	ctx, c := testContext(t), w.client()
+	makeCollection(t, w, "c", 2)
+	st, err := c.CreatePartition(ctx, &milvuspb.CreatePartitionRequest{CollectionName: "c", PartitionName: "side"})
+	done(t, st, err)
+	insertRows(t, w, "c", 1, 2)
+	for _, id := range []int64{1, 2} {
+		res, err := c.Insert(ctx, &milvuspb.InsertRequest{CollectionName: "c", PartitionName: "side", NumRows: 1, FieldsData: rowsOf(id)})
+		ok(t, res, err)
+	}
+	ns := func(want ...string) {
+		t.Helper()
+		var got []string
+		for _, p := range []string{"_default", "side"} {
+			resp, err := c.Query(ctx, &milvuspb.QueryRequest{CollectionName: "c", PartitionNames: []string{p}, Expr: "id >= 0", OutputFields: []string{"id", "n"}})
+			ok(t, resp, err)
+			var rows []string
+			for _, f := range resp.FieldsData {
+				rows = append(rows, fmt.Sprint(f.GetScalars().GetLongData().GetData()))
+			}
+			got = append(got, strings.Join(rows, " "))
+		}
+		if !slices.Equal(got, want) {
+			t.Errorf("default and side hold %q, want %q", got, want)
+		}
+	}
+	upsert := func(partition string, partial bool, id, n int64) {
+		t.Helper()
+		data := []*schemapb.FieldData{longs("id", nil, id), longs("n", nil, n)}
+		if !partial {
+			data = append(data, vectors("vec", 2, 5, 5))
+		}
+		res, err := c.Upsert(ctx, &milvuspb.UpsertRequest{CollectionName: "c", PartitionName: partition, PartialUpdate: partial, NumRows: 1, FieldsData: data})
+		ok(t, res, err)
+	}
+	upsert("side", false, 1, 70)
+	upsert("", false, 2, 80)
+	upsert("side", true, 2, 90)
+	ns("[1 80] [1 2]", "[70 90] [1 2]") // n, then id
 }
 
 func TestPartialUpsert(t *testing.T) {

@@ -135,3 +135,29 @@ def test_truncate_collection(client, name):
     assert client.query(name, filter="n >= 0", output_fields=["n"]) == [{"id": 7, "n": 1}]
     with pytest.raises(MilvusException):
         client.truncate_collection(name + "_missing")
+
+
+def test_upsert_stays_in_its_partition(client, name):
+    make(client, name, lambda s: s.add_field("n", DataType.INT64))
+    client.create_partition(name, "side")
+    for partition, n in (("_default", 1), ("side", 2)):
+        client.insert(name, [{"id": i, "vec": vec(i), "n": n} for i in range(10)], partition_name=partition)
+
+    def held(partition):
+        rows = client.query(name, filter="id >= 0", output_fields=["n"], partition_names=[partition])
+        return [r["n"] for r in sorted(rows, key=lambda r: r["id"])]
+
+    client.flush(name)
+    client.upsert(name, [{"id": 3, "vec": vec(3), "n": 30}], partition_name="side")
+    client.upsert(name, [{"id": 4, "vec": vec(4), "n": 40}])
+
+    def check():
+        assert held("_default") == [1, 1, 1, 1, 40, 1, 1, 1, 1, 1]
+        assert held("side") == [2, 2, 2, 30, 2, 2, 2, 2, 2, 2]
+
+    check()
+    client.flush(name)
+    check()
+    client.release_collection(name)
+    client.load_collection(name)
+    check()

@@ -86,7 +86,8 @@ type CoordinatorClient interface {
 	PullTask(ctx context.Context, in *PullTaskRequest, opts ...grpc.CallOption) (*PullTaskResponse, error)
 	// ReportTask tells progress (keeps the lease), success or failure. An answer with abandon set means: stop, drop the work.
 	ReportTask(ctx context.Context, in *ReportTaskRequest, opts ...grpc.CallOption) (*ReportTaskResponse, error)
-	// Inspect answers what gyr-ctl shows, as JSON: "status", or "gc" (a dry run: what would be removed, and why).
+	// Inspect answers what gyr-ctl shows, as JSON: "status", "problems" (of the status, alone), or "gc" (a dry run: what would be
+	// removed, and why).
 	Inspect(ctx context.Context, in *InspectRequest, opts ...grpc.CallOption) (*InspectResponse, error)
 }
 
@@ -401,7 +402,8 @@ type CoordinatorServer interface {
 	PullTask(context.Context, *PullTaskRequest) (*PullTaskResponse, error)
 	// ReportTask tells progress (keeps the lease), success or failure. An answer with abandon set means: stop, drop the work.
 	ReportTask(context.Context, *ReportTaskRequest) (*ReportTaskResponse, error)
-	// Inspect answers what gyr-ctl shows, as JSON: "status", or "gc" (a dry run: what would be removed, and why).
+	// Inspect answers what gyr-ctl shows, as JSON: "status", "problems" (of the status, alone), or "gc" (a dry run: what would be
+	// removed, and why).
 	Inspect(context.Context, *InspectRequest) (*InspectResponse, error)
 }
 
