@@ -1,6 +1,7 @@
 package vectorbench
 
 import (
+	"context"
 	"crypto/sha256"
 	"encoding/hex"
 	"errors"
@@ -21,7 +22,6 @@ type Set struct {
 	Query   []float32 // row-major
 	Truth   []int64   // nearest rows of each query, best first, TruthK per query; nil when there is no file that fits
 	TruthK  int
-	Cut     bool   // only a part of the rows was read
 	RowHash string // of Base and Dim
 	AskHash string // of Query
 }
@@ -51,21 +51,27 @@ func layouts() []layout {
 	}
 }
 
-// Load reads the folder of cfg.
-func Load(cfg Config) (*Set, error) {
+// Load reads the folder of cfg, or draws the rows that it names.
+func Load(ctx context.Context, cfg Config) (*Set, error) {
+	if strings.HasPrefix(cfg.Data, synthPrefix) {
+		cfg.logf("drawing %s", cfg.Data)
+		s, err := synthesize(ctx, cfg.Data)
+		if err != nil {
+			return nil, err
+		}
+		s.cut(cfg)
+		s.canonical(cfg.Metric, "L2")
+		return s, nil
+	}
 	base, query, lay, err := findLayout(cfg.Data)
 	if err != nil {
 		return nil, err
 	}
-	s := &Set{Name: filepath.Base(filepath.Clean(cfg.Data)), Metric: strings.ToUpper(cfg.Metric)}
-	if s.Metric == "" {
-		s.Metric = lay.metric
-	}
+	s := &Set{Name: filepath.Base(filepath.Clean(cfg.Data))}
 	var all int
 	if s.Base, s.Dim, all, err = readVectors(base, cfg.Rows); err != nil {
 		return nil, err
 	}
-	s.Cut = s.Rows() < all
 	qdim := 0
 	if s.Query, qdim, _, err = readVectors(query, cfg.Queries); err != nil {
 		return nil, err
@@ -73,16 +79,34 @@ func Load(cfg Config) (*Set, error) {
 	if qdim != s.Dim {
 		return nil, fmt.Errorf("%s has %d columns, but %s has %d: rows and queries must have the same dimension", query, qdim, base, s.Dim)
 	}
+	s.canonical(cfg.Metric, lay.metric)
+	// Files of the cosine layout hold unit vectors, on which the metrics agree; truth by L2 says nothing about the others.
+	if s.Rows() == all && (s.Metric == lay.metric || lay.metric == "COSINE" && unit(s)) {
+		err = s.readTruth(filepath.Join(cfg.Data, "gt_ids.npy"), cfg)
+	}
+	return s, err
+}
+
+// cut keeps the first rows and queries.
+func (s *Set) cut(cfg Config) {
+	if cfg.Rows > 0 {
+		s.Base = s.Base[:min(cfg.Rows, s.Rows())*s.Dim]
+	}
+	if cfg.Queries > 0 {
+		s.Query = s.Query[:min(cfg.Queries, s.Asks())*s.Dim]
+	}
+}
+
+// canonical sets the metric and, for cosine, the length of the vectors.
+func (s *Set) canonical(metric, def string) {
+	if s.Metric = strings.ToUpper(metric); s.Metric == "" {
+		s.Metric = def
+	}
 	if s.Metric == "COSINE" {
 		normalise(s.Base, s.Dim)
 		normalise(s.Query, s.Dim)
 	}
 	s.RowHash, s.AskHash = hashFloats(s.Dim, s.Base), hashFloats(s.Dim, s.Query)
-	// Files of the cosine layout hold unit vectors, on which the metrics agree; truth by L2 says nothing about the others.
-	if !s.Cut && (s.Metric == lay.metric || lay.metric == "COSINE" && unit(s)) {
-		err = s.readTruth(filepath.Join(cfg.Data, "gt_ids.npy"), cfg)
-	}
-	return s, err
 }
 
 // findLayout finds the files of rows and queries.

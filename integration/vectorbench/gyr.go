@@ -92,14 +92,15 @@ func (g *gyr) effort(value int) (index.Effort, error) {
 	return index.ParseEffort(g.spec, params, g.cfg.K)
 }
 
-// lap answers all queries passes times, one query per call.
-func (g *gyr) lap(ctx context.Context, value, passes int, ids bool) (lap, error) {
+// lap answers one query per call.
+func (g *gyr) lap(ctx context.Context, value int, load load, ids bool) (lap, error) {
 	e, err := g.effort(value)
 	if err != nil {
 		return lap{}, err
 	}
 	f := g.filter.filter()
-	if err := g.pass(ctx, min(warmQueries, g.set.Asks()), e, f, nil); err != nil {
+	asks := load.asks(g.set.Asks())
+	if err := g.pass(ctx, min(warmQueries, asks/4+1), load.stride, e, f, nil); err != nil {
 		return lap{}, err
 	}
 	var l lap
@@ -109,21 +110,22 @@ func (g *gyr) lap(ctx context.Context, value, passes int, ids bool) (lap, error)
 	var before, after runtime.MemStats
 	runtime.ReadMemStats(&before)
 	start := now()
-	for range passes {
-		if err := g.pass(ctx, g.set.Asks(), e, f, l.ids); err != nil {
+	for range load.passes {
+		if err := g.pass(ctx, asks, load.stride, e, f, l.ids); err != nil {
 			return lap{}, err
 		}
 	}
 	l.time = now().since(start)
 	runtime.ReadMemStats(&after)
-	l.allocs = float64(after.Mallocs-before.Mallocs) / float64(passes*g.set.Asks())
+	l.allocs = float64(after.Mallocs-before.Mallocs) / float64(load.passes*asks)
 	l.pause = longestPause(&before, &after)
 	return l, nil
 }
 
-// pass answers the first n queries; ids, when there are any, are put into out.
-func (g *gyr) pass(ctx context.Context, n int, e index.Effort, f index.Filter, out []int32) error {
-	return share(ctx, g.cfg.Threads, n, func(q int) error {
+// pass answers n queries, every stride-th; ids, when there is room for them, are put into out.
+func (g *gyr) pass(ctx context.Context, n, stride int, e index.Effort, f index.Filter, out []int32) error {
+	return share(ctx, g.cfg.Threads, n, func(i int) error {
+		q := i * stride
 		hits, err := searchIndex(ctx, g.idx, g.set, q, q+1, g.cfg.K, e, f)
 		if err != nil || out == nil {
 			return err

@@ -158,7 +158,7 @@ func (p *peer) start(ctx context.Context, path string) (err error) {
 	}
 	conf := workerConf{
 		Peer: p.label, Type: p.spec.Type, Metric: p.spec.Metric, Params: p.spec.Params, SearchParams: p.cfg.SearchParams, K: p.cfg.K,
-		Threads: p.cfg.Threads, BuildThreads: p.cfg.BuildThreads, Single: p.cfg.Single, Warm: min(warmQueries, p.set.Asks()),
+		Threads: p.cfg.Threads, BuildThreads: p.cfg.BuildThreads, Single: p.cfg.Single, Warm: warmQueries,
 		Rows: p.rows, Queries: p.queries, Filter: p.allowed, Index: path, Tmp: filepath.Join(p.tmp, p.label),
 	}
 	if conf.SearchParams == nil {
@@ -193,6 +193,7 @@ type workerConf struct {
 type request struct {
 	Op     string `json:"op"`
 	Effort int    `json:"effort"`
+	Stride int    `json:"stride"`
 	Passes int    `json:"passes"`
 	IDs    bool   `json:"ids"`
 }
@@ -242,9 +243,9 @@ func (p *peer) ended(err error) error {
 	return err
 }
 
-func (p *peer) lap(_ context.Context, effort, passes int, ids bool) (lap, error) {
+func (p *peer) lap(_ context.Context, effort int, load load, ids bool) (lap, error) {
 	var a answer
-	raw, err := p.ask(request{"search", effort, passes, ids}, &a)
+	raw, err := p.ask(request{"search", effort, load.stride, load.passes, ids}, &a)
 	if err != nil {
 		return lap{}, err
 	}

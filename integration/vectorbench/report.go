@@ -130,8 +130,8 @@ func (r *Report) Table(w io.Writer) error {
 		if b.Cached {
 			note = " (cached)"
 		}
-		fmt.Fprintf(t, "%s\t%.2f\t%.2f\t%.1f\t%.1f\t%.2f\t%.2f\t%s\n", b.Engine, b.CPU.Seconds(), b.Wall.Seconds(), float64(b.Bytes)/1e6, float64(b.FileBytes)/1e6,
-			own.CPU.Seconds()/b.CPU.Seconds(), float64(own.Bytes)/float64(b.Bytes), note)
+		fmt.Fprintf(t, "%s\t%.2f\t%.2f\t%.1f\t%.1f\t%s\t%s\t%s\n", b.Engine, b.CPU.Seconds(), b.Wall.Seconds(), float64(b.Bytes)/1e6, float64(b.FileBytes)/1e6,
+			times(own.CPU.Seconds(), b.CPU.Seconds()), times(float64(own.Bytes), float64(b.Bytes)), note)
 	}
 	if err := t.Flush(); err != nil {
 		return err
@@ -144,10 +144,20 @@ func (r *Report) Table(w io.Writer) error {
 	if err := t.Flush(); err != nil {
 		return err
 	}
+	if own := r.Curves[0]; own.Allocs >= 0 {
+		fmt.Fprintf(w, "\ngyr: %.1f heap allocations per query, longest garbage-collector pause %s\n", own.Allocs, own.Pause)
+	}
 	for _, m := range r.Missing {
 		fmt.Fprintf(w, "\n%s: not available: %s\n", m.Engine, m.Why)
 	}
 	return nil
+}
+
+func times(a, b float64) string {
+	if a == 0 || b == 0 {
+		return "-"
+	}
+	return fmt.Sprintf("%.2f", a/b)
 }
 
 func (r *Report) levelTable(w io.Writer, t *tabwriter.Writer) {
@@ -161,25 +171,26 @@ func (r *Report) levelTable(w io.Writer, t *tabwriter.Writer) {
 				fmt.Fprintf(t, "%.2f\t%s\tnot reached\t\t\t\t\tbest %.4f\t\n", level, c.Engine, best(c))
 				continue
 			}
-			times := ""
+			better := ""
 			if has {
-				times = fmt.Sprintf("%.2fx", ratio(own.QPS, at.QPS))
+				better = fmt.Sprintf("%.2fx", ratio(own.QPS, at.QPS))
 			}
-			fmt.Fprintf(t, "%.2f\t%s\t%.0f\t[\t%.0f,\t%.0f ]\t%s\t%s\t\n", level, c.Engine, median(at.QPS), slices.Min(at.QPS), slices.Max(at.QPS), times, r.effort(at.Point))
+			fmt.Fprintf(t, "%.2f\t%s\t%.0f\t[\t%.0f,\t%.0f ]\t%s\t%s\t\n", level, c.Engine, median(at.QPS), slices.Min(at.QPS), slices.Max(at.QPS), better, r.effort(at.Point))
 		}
 	}
 }
 
 func (r *Report) curveTable(w io.Writer, t *tabwriter.Writer) {
 	fmt.Fprintf(w, "\ncurves\n")
-	fmt.Fprintf(t, "engine\t%s\trecall\tQPS by CPU\tQPS by wall clock\tus CPU per query\t\n", r.Sweep)
+	head := r.Sweep
+	if head == "" {
+		head = "-"
+	}
+	fmt.Fprintf(t, "engine\t%s\trecall\tQPS by CPU\tQPS by wall clock\tus CPU per query\t\n", head)
 	for _, c := range r.Curves {
 		for _, p := range c.Points {
 			fmt.Fprintf(t, "%s\t%d\t%.4f\t%.0f\t%.0f\t%.1f\t\n", c.Engine, p.Effort, p.Recall, median(p.CPU), median(p.Wall), 1e6/median(p.CPU))
 		}
-	}
-	if own := r.Curves[0]; own.Allocs >= 0 {
-		fmt.Fprintf(w, "gyr: %.1f heap allocations per query, longest garbage-collector pause %s\n", own.Allocs, own.Pause)
 	}
 }
 

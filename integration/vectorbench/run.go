@@ -22,8 +22,8 @@ type engine interface {
 	name() string
 	// open builds or loads the index.
 	open(ctx context.Context, tmp string) (Build, error)
-	// lap answers all queries passes times with one effort.
-	lap(ctx context.Context, effort, passes int, ids bool) (lap, error)
+	// lap answers queries with one effort; ids are asked for with all queries in one pass only.
+	lap(ctx context.Context, effort int, l load, ids bool) (lap, error)
 	close() error
 }
 
@@ -54,7 +54,7 @@ func Run(ctx context.Context, cfg Config) (report *Report, err error) {
 	if err != nil {
 		return nil, err
 	}
-	set, err := Load(cfg)
+	set, err := Load(ctx, cfg)
 	if err != nil {
 		return nil, err
 	}

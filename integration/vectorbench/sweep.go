@@ -3,6 +3,7 @@ package vectorbench
 import (
 	"context"
 	"fmt"
+	"maps"
 	"math"
 	"slices"
 	"time"
@@ -12,21 +13,41 @@ import (
 func levels() []float64 { return []float64{0.9, 0.95, 0.99} }
 
 const (
-	// enough ends the search for efforts: the curve is known past the highest level.
-	enough = 0.992
-	// lapTime is what a lap should take at least, so that the clock and the scheduler do not matter.
-	lapTime = 60 * time.Millisecond
-	// maxPasses bounds a lap over very few queries.
+	// shortest and longest are what a lap should take: long enough that the clock and the scheduler do not matter, short enough that
+	// the engines' turns lie close together.
+	shortest = 60 * time.Millisecond
+	longest  = time.Second
+	// maxPasses bounds a lap over very few queries, minAsks one of very slow queries.
 	maxPasses = 100
-	// patience ends the climb of a curve that does not get better: so many steps without a gain of stillGain.
-	patience  = 8
-	stillGain = 0.0005
+	minAsks   = 20
+	// The climb takes coarse steps of so many rungs of the ladder, then looks between them.
+	coarse = 4
+	// patience ends the climb of a curve that does not get better: so many coarse steps without a gain of stillGain.
+	patience  = 3
+	stillGain = 0.001
 )
+
+// load is how much a lap answers: every stride-th query, passes times.
+type load struct{ stride, passes int }
+
+// asks is the number of queries that a pass answers out of n.
+func (l load) asks(n int) int { return (n + l.stride - 1) / l.stride }
+
+// loadFor fits a lap's length to what all n queries took.
+func loadFor(took time.Duration, n int) load {
+	took = max(took, time.Microsecond)
+	if took > longest {
+		asks := max(int(float64(n)*float64(longest)/float64(took)), min(minAsks, n))
+		return load{(n + asks - 1) / asks, 1}
+	}
+	return load{1, min(maxPasses, 1+int(shortest/took))}
+}
 
 // Point is one effort of one engine.
 type Point struct {
 	Effort int
 	Recall float64
+	load   load
 	CPU    []float64 // queries per second of processor time, by round
 	Wall   []float64 // queries per second of wall time, by round
 }
@@ -49,9 +70,9 @@ type sweep struct {
 
 func (s *sweep) run(ctx context.Context, engines []engine) error {
 	var still []engine
-	passes := map[string][]int{}
+	steps := 0
 	for _, e := range engines {
-		c, n, err := s.climb(ctx, e)
+		c, err := s.climb(ctx, e)
 		if err != nil {
 			if e.name() == "gyr" || ctx.Err() != nil {
 				return fmt.Errorf("%s: %w", e.name(), err)
@@ -61,10 +82,6 @@ func (s *sweep) run(ctx context.Context, engines []engine) error {
 		}
 		still = append(still, e)
 		s.report.Curves = append(s.report.Curves, c)
-		passes[e.name()] = n
-	}
-	steps := 0
-	for _, c := range s.report.Curves {
 		steps = max(steps, len(c.Points))
 	}
 	for r := range s.cfg.Rounds {
@@ -72,12 +89,8 @@ func (s *sweep) run(ctx context.Context, engines []engine) error {
 		for step := range steps {
 			for i := range still {
 				n := (i + r + step) % len(still)
-				c := &s.report.Curves[n]
-				if step >= len(c.Points) {
-					continue
-				}
-				if err := s.lap(ctx, still[n], c, step, passes[c.Engine][step]); err != nil {
-					return fmt.Errorf("%s: %w", c.Engine, err)
+				if err := s.lap(ctx, still[n], &s.report.Curves[n], step); err != nil {
+					return fmt.Errorf("%s: %w", still[n].name(), err)
 				}
 			}
 		}
@@ -86,35 +99,96 @@ func (s *sweep) run(ctx context.Context, engines []engine) error {
 }
 
 // climb finds the efforts that are worth timing: those around each level, the first and the last.
-func (s *sweep) climb(ctx context.Context, e engine) (Curve, []int, error) {
-	c, best, since := Curve{Engine: e.name(), Allocs: -1}, 0.0, 0
-	var passes []int
-	for _, effort := range s.kind.ladder(s.cfg) {
-		l, err := e.lap(ctx, effort, 1, true)
-		if err != nil {
-			return c, nil, err
+func (s *sweep) climb(ctx context.Context, e engine) (Curve, error) {
+	c := Curve{Engine: e.name(), Allocs: -1}
+	w := walk{sweep: s, ctx: ctx, engine: e, ladder: s.kind.ladder(s.cfg), seen: map[int]Point{}}
+	if len(s.cfg.Efforts) > 0 {
+		for i := range w.ladder {
+			w.look(i)
 		}
-		r, err := s.judge.recall(l.ids)
-		if err != nil {
-			return c, nil, err
+		c.Points = w.points()
+	} else {
+		w.coarse()
+		for _, level := range levels() {
+			w.close(level)
 		}
-		c.Points = append(c.Points, Point{Effort: effort, Recall: r})
-		passes = append(passes, min(maxPasses, 1+int(lapTime/max(l.time.wall, time.Microsecond))))
-		if r > best+stillGain {
+		c.Points = w.points()
+		c.Points = pick(c.Points, worth(c.Points))
+	}
+	if w.err != nil {
+		return c, w.err
+	}
+	s.cfg.logf("%s: recall %.4f to %.4f, %d points to time", c.Engine, c.Points[0].Recall, c.Points[len(c.Points)-1].Recall, len(c.Points))
+	return c, nil
+}
+
+// walk is the search of one engine's efforts. After an error it does nothing more.
+type walk struct {
+	*sweep
+	ctx    context.Context
+	engine engine
+	ladder []int
+	seen   map[int]Point // by rung
+	err    error
+}
+
+// look measures the recall at a rung, once.
+func (w *walk) look(rung int) float64 {
+	if p, ok := w.seen[rung]; ok || w.err != nil {
+		return p.Recall
+	}
+	p := Point{Effort: w.ladder[rung]}
+	l, err := w.engine.lap(w.ctx, p.Effort, load{1, 1}, true)
+	if err == nil {
+		p.Recall, err = w.judge.recall(l.ids)
+	}
+	if err != nil {
+		w.err = err
+		return 0
+	}
+	p.load = loadFor(l.time.wall, w.judge.set.Asks())
+	w.seen[rung] = p
+	return p.Recall
+}
+
+// coarse climbs in large steps until the highest level is reached or nothing is gained any more.
+func (w *walk) coarse() {
+	all := levels()
+	best, since := 0.0, 0
+	for rung := 0; rung < len(w.ladder) && w.err == nil; rung += coarse {
+		r := w.look(rung)
+		if since++; r > best+stillGain {
 			best, since = r, 0
+		}
+		if r >= all[len(all)-1] || since >= patience {
+			return
+		}
+	}
+}
+
+// close halves the gap around a level until no rung lies between.
+func (w *walk) close(level float64) {
+	rungs := w.rungs()
+	hi := slices.IndexFunc(rungs, func(r int) bool { return w.seen[r].Recall >= level })
+	if hi < 1 {
+		return
+	}
+	for low, high := rungs[hi-1], rungs[hi]; high-low > 1 && w.err == nil; {
+		if mid := (low + high) / 2; w.look(mid) >= level {
+			high = mid
 		} else {
-			since++
-		}
-		if len(s.cfg.Efforts) == 0 && (r >= enough || since >= patience) {
-			break
+			low = mid
 		}
 	}
-	s.cfg.logf("%s: recall %.4f to %.4f in %d steps", c.Engine, c.Points[0].Recall, c.Points[len(c.Points)-1].Recall, len(c.Points))
-	if len(s.cfg.Efforts) == 0 {
-		keep := worth(c.Points)
-		c.Points, passes = pick(c.Points, keep), pick(passes, keep)
+}
+
+func (w *walk) rungs() []int { return slices.Sorted(maps.Keys(w.seen)) }
+
+func (w *walk) points() (out []Point) {
+	for _, r := range w.rungs() {
+		out = append(out, w.seen[r])
 	}
-	return c, passes, nil
+	return out
 }
 
 // worth returns the indexes of the points to time.
@@ -146,13 +220,17 @@ func reach(points []Point, level float64) int {
 	return slices.IndexFunc(points, func(p Point) bool { return p.Recall >= level })
 }
 
-func (s *sweep) lap(ctx context.Context, e engine, c *Curve, step, passes int) error {
+// lap times one point of an engine's curve; a curve that has fewer points waits.
+func (s *sweep) lap(ctx context.Context, e engine, c *Curve, step int) error {
+	if step >= len(c.Points) {
+		return nil
+	}
 	p := &c.Points[step]
-	l, err := e.lap(ctx, p.Effort, passes, false)
+	l, err := e.lap(ctx, p.Effort, p.load, false)
 	if err != nil {
 		return err
 	}
-	n := float64(passes * s.judge.set.Asks())
+	n := float64(p.load.passes * p.load.asks(s.judge.set.Asks()))
 	p.CPU = append(p.CPU, n/max(l.time.cpu.Seconds(), 1e-9))
 	p.Wall = append(p.Wall, n/max(l.time.wall.Seconds(), 1e-9))
 	c.Allocs, c.Pause = max(c.Allocs, l.allocs), max(c.Pause, l.pause)

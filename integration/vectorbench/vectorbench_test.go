@@ -234,6 +234,30 @@ func TestBothLayouts(t *testing.T) {
 	}
 }
 
+func TestDrawnData(t *testing.T) {
+	a, err := synthesize(t.Context(), "synth:5000x16")
+	if err != nil {
+		t.Fatal(err)
+	}
+	b, err := synthesize(t.Context(), "synth:5000x16")
+	if err != nil || !slices.Equal(a.Base, b.Base) || !slices.Equal(a.Query, b.Query) {
+		t.Errorf("two draws differ; %v", err)
+	}
+	if a.Rows() != 5000 || a.Asks() != synthQueries || slices.Equal(a.Row(0), a.Ask(0)) {
+		t.Errorf("%d rows, %d queries", a.Rows(), a.Asks())
+	}
+	for i, x := range a.Base {
+		if x < 0 || x > 255 || x != float32(math.Round(float64(x))) {
+			t.Fatalf("value %d is %g", i, x)
+		}
+	}
+	var stdout, stderr bytes.Buffer
+	args := []string{"--data", "synth:3000x16", "--cache", t.TempDir(), "--rounds", "1", "--queries", "50", "--json"}
+	if code := Main(t.Context(), args, &stdout, &stderr); code != 0 || !strings.Contains(stdout.String(), `"recall_level":0.99`) {
+		t.Errorf("exit code %d: %s%s", code, stdout.String(), stderr.String())
+	}
+}
+
 // A ground truth that belongs to other data is noticed.
 func TestWrongTruth(t *testing.T) {
 	dir := baseDir(t)
@@ -373,6 +397,7 @@ func TestErrorsSayWhatToDo(t *testing.T) {
 		{[]string{"--data", good, "--metric", "HAMMING"}, 1, "HAMMING"},
 		{[]string{"--data", good, "--k", "5000"}, 1, "only 3000 rows"},
 		{[]string{"--data", good, "--efforts", "x"}, 2, "is no number"},
+		{[]string{"--data", "synth:many"}, 1, "synth:ROWSxDIM"},
 		{[]string{"--data", good, "more"}, 2, "is no option"},
 	} {
 		var stdout, stderr bytes.Buffer

@@ -1,8 +1,8 @@
 """One peer of vectorbench: a library, an index, commands as JSON lines on stdin, answers as JSON lines on stdout.
 
 The first line is the configuration. Then {"op": "open"} builds the index or loads it from the cache, and
-{"op": "search", "effort": e, "passes": n, "ids": bool} answers all queries n times. With "ids" the answer's line is followed by
-queries x k row numbers as int32, -1 for none. Times are those of the search or build calls alone, measured here.
+{"op": "search", "effort": e, "stride": s, "passes": n, "ids": bool} answers every s-th query n times. With "ids" the answer's line is
+followed by queries x k row numbers as int32, -1 for none. Times are those of the search or build calls alone, measured here.
 """
 
 import glob
@@ -303,7 +303,7 @@ class Worker:
         self.peer.single = conf["single"]
         self.peer.work = conf["tmp"]
         self.queries = np.load(conf["queries"])
-        self.warm = self.queries[: conf["warm"]].copy()
+        self.parts = {}
         if conf["filter"]:
             self.peer.allow(np.load(conf["filter"])[:, 0])
 
@@ -335,13 +335,20 @@ class Worker:
             json.dump(answer, f)
         os.rename(record + ".new", record)
 
+    def part(self, stride):
+        """Every stride-th query, and the first of those to warm up with."""
+        if stride not in self.parts:
+            queries = self.np.ascontiguousarray(self.queries[::stride])
+            self.parts[stride] = queries, queries[: min(self.conf["warm"], len(queries) // 4 + 1)].copy()
+        return self.parts[stride]
+
     def search(self, command):
         effort, passes = command["effort"], command["passes"]
-        if len(self.warm):
-            self.peer.search(self.warm, effort)
+        queries, warm = self.part(command["stride"])
+        self.peer.search(warm, effort)
         cpu, wall = time.process_time(), time.perf_counter()
         for _ in range(passes):
-            ids = self.peer.search(self.queries, effort)
+            ids = self.peer.search(queries, effort)
         cpu, wall = time.process_time() - cpu, time.perf_counter() - wall
         raw = None
         if command["ids"]:
