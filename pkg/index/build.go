@@ -8,6 +8,7 @@ import (
 
 	"github.com/gyr-db/gyr/pkg/errs"
 	"github.com/gyr-db/gyr/pkg/vector"
+	"github.com/gyr-db/gyr/pkg/vector/diskann"
 	"github.com/gyr-db/gyr/pkg/vector/hnsw"
 	"github.com/gyr-db/gyr/pkg/vector/ivf"
 	"github.com/gyr-db/gyr/pkg/vector/kernel"
@@ -19,7 +20,7 @@ type Builder struct {
 }
 
 // Build builds an index of all rows. A File that is an io.Closer holds memory outside the Go heap until it is closed; the
-// garbage collector returns it in the end if nobody does.
+// garbage collector returns it in the end if nobody does. The rows must stay valid until the File is closed.
 func Build(ctx context.Context, spec Spec, rows Rows, progress Progress) (File, error) {
 	return Builder{}.Build(ctx, spec, rows, progress)
 }
@@ -43,6 +44,8 @@ func (b Builder) Build(ctx context.Context, spec Spec, rows Rows, progress Progr
 			progress(1)
 		}
 		return newFlatFile(p, rows.Len()), nil
+	case TypeDiskANN:
+		return built(diskann.Build(ctx, diskConfig(p, set, b.Workers), rows, progress))
 	case TypeIVFFlat, TypeIVFSQ8:
 		return built(ivf.Build(ctx, ivfConfig(p, set, b.Workers), rows, progress))
 	}
@@ -59,7 +62,8 @@ func built[F File](f F, err error) (File, error) {
 }
 
 // Open reads an index file of size bytes into memory, checks it, and returns the index over raw, which must be the rows it
-// was built from and must stay valid until the index is closed. Damaged files give code Corrupt.
+// was built from and must stay valid until the index is closed. Damaged files give code Corrupt. raw may be nil for types that
+// bring the rows (BringsRows); they keep a copy of the file on disk (OpenWith says where).
 func Open(spec Spec, r io.ReaderAt, size int64, raw Rows) (Index, error) {
 	p, err := parse(spec)
 	if err != nil {
@@ -68,6 +72,9 @@ func Open(spec Spec, r io.ReaderAt, size int64, raw Rows) (Index, error) {
 	set, err := kernel.Default()
 	if err != nil {
 		return nil, err
+	}
+	if p.kind == TypeDiskANN {
+		return openCopy(p, source{r, size}, raw, OpenOptions{})
 	}
 	if raw.Elem() != p.elem {
 		return nil, fmt.Errorf("opening an index of %s over rows of %s", p.elem, raw.Elem())
@@ -90,7 +97,7 @@ type source struct {
 	size int64
 }
 
-// image is what kinds of index files have in common.
+// image is what kinds of index files, and indexes that are opened with them, have in common.
 type image interface {
 	Metric() vector.Metric
 	Dim() int

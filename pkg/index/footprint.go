@@ -1,6 +1,9 @@
 package index
 
-import "github.com/gyr-db/gyr/pkg/vector/kernel"
+import (
+	"github.com/gyr-db/gyr/pkg/vector/diskann"
+	"github.com/gyr-db/gyr/pkg/vector/kernel"
+)
 
 // Footprint is what an opened index takes on a node, besides the raw vectors.
 type Footprint struct {
@@ -14,6 +17,10 @@ func EstimateFootprint(spec Spec, rows int, fileBytes int64) Footprint {
 	p, err := parse(spec)
 	if err != nil || p.kind == TypeFlat {
 		return Footprint{}
+	}
+	if p.kind == TypeDiskANN {
+		memory, disk := diskann.EstimateBytes(p.dim, p.elem, p.disk.degree, rows)
+		return Footprint{Memory: memory, Disk: max(disk, fileBytes)}
 	}
 	if fileBytes > 0 {
 		return Footprint{Memory: fileBytes}

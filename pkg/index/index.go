@@ -12,11 +12,11 @@ import (
 
 // Spec says what to build.
 type Spec struct {
-	Type   string // FLAT, HNSW, IVF_FLAT, IVF_SQ8
+	Type   string // FLAT, HNSW, IVF_FLAT, IVF_SQ8, DISKANN
 	Metric string // L2, IP, COSINE
 	Dim    int
 	Elem   vector.Elem       // how the field stores components; float32 unless set
-	Params map[string]string // M, efConstruction, nlist
+	Params map[string]string // M, efConstruction, nlist, max_degree, search_list_size
 }
 
 // Rows gives random access to a segment's raw vectors. Those of a build lie in memory; those of an index that is opened

@@ -100,14 +100,14 @@ func TestResolve(t *testing.T) {
 
 // TestUnbuilt: a type that is not built is refused, and never served by another.
 func TestUnbuilt(t *testing.T) {
-	kinds := append([]string{"IVF_PQ", "IVF_RABITQ", "SCANN", "DISKANN", "HNSW_SQ", "HNSW_PQ", "HNSW_PRQ"}, planned[:]...)
+	kinds := append([]string{"IVF_PQ", "IVF_RABITQ", "SCANN", "HNSW_SQ", "HNSW_PQ", "HNSW_PRQ"}, planned[:]...)
 	for _, kind := range kinds {
 		if !takes(kind, kernel.F32) {
 			continue
 		}
 		_, err := Resolve(Spec{Type: strings.ToLower(kind), Metric: "L2", Dim: 8, Params: map[string]string{"m": "4", "M": "24"}})
 		if !errs.Is(err, errs.Unimplemented) || !strings.Contains(err.Error(), strings.ToLower(kind)) ||
-			!strings.Contains(err.Error(), "use HNSW, IVF_FLAT, IVF_SQ8 or FLAT") {
+			!strings.Contains(err.Error(), "use HNSW, IVF_FLAT, IVF_SQ8, DISKANN or FLAT") {
 			t.Errorf("%s: %v", kind, err)
 		}
 	}

@@ -47,7 +47,7 @@ const (
 // vectors and other hardware. One is never built in the place of another: what a type promises about memory and disks
 // matters as much as its results.
 var planned = [...]string{
-	"IVF_PQ", "IVF_RABITQ", "SCANN", "HNSW_SQ", "HNSW_PQ", "HNSW_PRQ", "DISKANN", "DISKANN_RABITQ", "AISAQ",
+	"IVF_PQ", "IVF_RABITQ", "SCANN", "HNSW_SQ", "HNSW_PQ", "HNSW_PRQ", "DISKANN_RABITQ", "AISAQ",
 	"GPU_CAGRA", "GPU_IVF_FLAT", "GPU_IVF_PQ", "GPU_BRUTE_FORCE",
 	"BIN_FLAT", "BIN_IVF_FLAT", "MINHASH_LSH", "SPARSE_INVERTED_INDEX", "SPARSE_WAND",
 }
@@ -63,6 +63,7 @@ type plain struct {
 	dim    int
 	m, efc int // of HNSW
 	nlist  int // of the IVF types
+	disk   diskParams
 }
 
 func (p *plain) isIVF() bool { return p.kind == TypeIVFFlat || p.kind == TypeIVFSQ8 }
@@ -84,6 +85,8 @@ func Resolve(spec Spec) (Spec, error) {
 	switch {
 	case p.kind == TypeHNSW:
 		out.Params = map[string]string{ParamM: strconv.Itoa(p.m), ParamEfConstruction: strconv.Itoa(p.efc)}
+	case p.kind == TypeDiskANN:
+		out.Params = map[string]string{ParamMaxDegree: strconv.Itoa(p.disk.degree), ParamSearchListSize: strconv.Itoa(p.disk.list)}
 	case p.isIVF():
 		out.Params = map[string]string{ParamNList: strconv.Itoa(p.nlist)}
 	}
@@ -107,6 +110,8 @@ func parse(spec Spec) (plain, error) {
 		p.kind = TypeFlat
 	case kind == TypeHNSW:
 		return p, p.graph(spec.Params)
+	case kind == TypeDiskANN:
+		return p, p.onDisk(spec.Params)
 	case kind == TypeIVFFlat || kind == TypeIVFSQ8:
 		p.kind = kind
 		p.nlist, err = intParam(spec.Params, ParamNList, defaultNList, 1, ivf.MaxLists)
@@ -169,6 +174,8 @@ func ParseEffort(spec Spec, params map[string]string, k int) (Effort, error) {
 			return Effort{}, err
 		}
 		return Effort{Ef: ef}, checkEf(ef, k)
+	case p.kind == TypeDiskANN:
+		return diskEffort(params, k)
 	case p.isIVF():
 		nprobe, err := intParam(params, ParamNProbe, 0, 1, ivf.MaxLists)
 		return Effort{NProbe: nprobe}, err

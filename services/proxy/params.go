@@ -108,7 +108,7 @@ func (s paramSet) roundDecimal() (int, error) {
 
 // indexParams are the parameters that go to the index.
 func (s paramSet) indexParams() map[string]string {
-	known := []string{"ef", "nprobe", "search_list", "reorder_k", "refine_k", "level"}
+	known := []string{"ef", "nprobe", "search_list", "beamwidth", "reorder_k", "refine_k", "level"}
 	out := map[string]string{}
 	for k, v := range s {
 		if slices.Contains(known, k) && v != "" {

@@ -156,7 +156,7 @@ func searchSpec(sub *pb.SubSearch) (segment.SearchSpec, error) {
 // effort reads how hard to try; an index takes from it what is its own, and checks the range.
 func effort(params map[string]string) (index.Effort, error) {
 	var e index.Effort
-	for name, to := range map[string]*int{index.ParamEf: &e.Ef, index.ParamNProbe: &e.NProbe} {
+	for name, to := range map[string]*int{index.ParamEf: &e.Ef, index.ParamNProbe: &e.NProbe, index.ParamSearchList: &e.SearchList} {
 		v := strings.Trim(params[name], `"`)
 		if v == "" {
 			continue

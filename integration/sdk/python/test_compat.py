@@ -47,7 +47,7 @@ def test_list_indexes(client, name, kind):
 
 
 @pytest.mark.parametrize("kind, params", [
-    ("IVF_PQ", {"nlist": 64, "m": 2}), ("SCANN", {"nlist": 64}), ("HNSW_SQ", {"M": 16, "sq_type": "SQ8"}), ("DISKANN", {}),
+    ("IVF_PQ", {"nlist": 64, "m": 2}), ("SCANN", {"nlist": 64}), ("HNSW_SQ", {"M": 16, "sq_type": "SQ8"}),
 ])
 def test_index_types_that_are_not_built(client, name, kind, params):
     with pytest.raises(MilvusException, match=f"index type {kind} is not supported by this server; use HNSW") as refused:

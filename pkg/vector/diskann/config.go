@@ -10,7 +10,7 @@ import (
 // Bounds of the parameters.
 const (
 	MinDegree = 1
-	MaxDegree = 512
+	MaxDegree = 2048
 	MaxDim    = 32768
 
 	maxRows = 1<<31 - 1

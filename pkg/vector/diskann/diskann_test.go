@@ -265,6 +265,49 @@ func TestFilters(t *testing.T) {
 	}
 }
 
+// TestRange compares range searches with scans.
+func TestRange(t *testing.T) {
+	const n = 3000
+	rows := sample.Clustered(1, 0, n, 16, 40)
+	some := sample.Share(1, n, 0.3)
+	for _, metric := range []vector.Metric{vector.L2, vector.IP, vector.Cosine} {
+		x := build(t, rows, metric, 16)
+		sc := flat.Scanner{Set: testSet(t), Metric: metric, Rows: rows}
+		for i := range 20 {
+			q := sample.Clustered(1, 1, 20, 16, 40).Vector(i)
+			at := func(k int) float32 { return exact(t, rows, metric, q, k, nil)[0][k-1].Score }
+			bound := at(20)
+			for _, w := range []flat.Window{{Radius: at(1)}, {Radius: at(200)}, {Radius: at(200), Bound: &bound}, {Radius: at(n)}} {
+				for _, f := range []*sample.Bits{nil, some} {
+					var filter vector.Filter
+					if f != nil {
+						filter = f
+					}
+					got, _, err := x.Range(t.Context(), q, w, 300, filter)
+					if err != nil {
+						t.Fatal(err)
+					}
+					want, _, err := sc.Range(t.Context(), q, w, 300, filter)
+					if err != nil {
+						t.Fatal(err)
+					}
+					if both := [][]vector.Hit{got}; len(got) > len(want) || sample.Recall(metric, both, [][]vector.Hit{want}) < 0.97 {
+						t.Errorf("%s: %d of %d hits inside %g", metric, len(got), len(want), w.Radius)
+					}
+					for _, h := range got {
+						if !w.Contains(metric, h.Score) || (f != nil && !f.Has(h.ID)) {
+							t.Fatalf("%s: %v is outside", metric, h)
+						}
+					}
+				}
+			}
+		}
+		if hits, _, err := x.Range(t.Context(), rows.Vector(0), flat.Window{}, 0, nil); err != nil || len(hits) != 0 {
+			t.Fatal(hits, err)
+		}
+	}
+}
+
 // TestDeterministic: a file depends on the rows alone.
 func TestDeterministic(t *testing.T) {
 	rows := sample.Clustered(2, 0, 1500, 17, 10)
@@ -318,11 +361,8 @@ func TestBuildErrors(t *testing.T) {
 func TestMemory(t *testing.T) {
 	for _, dim := range []int{128, 384, 768, 1024, 1536} {
 		for _, n := range []int{100_000, 10_000_000} {
-			h := header{metric: vector.L2, dim: dim, degree: 48, rows: n}
-			h.hubs = h.hubBudget()
-			l := h.plan()
-			cold, _ := l.Find(kindNodes)
-			if share := float64(cold.Off) / float64(n*dim*4); share > 0.15 {
+			memory, _ := EstimateBytes(dim, kernel.F32, 48, n)
+			if share := float64(memory) / float64(n*dim*4); share > 0.15 {
 				t.Errorf("%d rows of dimension %d: %.3f", n, dim, share)
 			}
 		}

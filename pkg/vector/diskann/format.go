@@ -80,6 +80,15 @@ func (h *header) plan() imagefile.Layout {
 	)
 }
 
+// EstimateBytes returns the memory that an index takes, and the size of its file.
+func EstimateBytes(dim int, elem vector.Elem, degree, rows int) (memory, file int64) {
+	h := header{metric: vector.L2, elem: elem, dim: dim, degree: degree, rows: rows}
+	h.hubs = h.hubBudget()
+	l := h.plan()
+	nodes, _ := l.Find(kindNodes)
+	return int64(nodes.Off), int64(l.Size)
+}
+
 func (h *header) encode() []byte {
 	b := make([]byte, imagefile.FieldsSize)
 	le := binary.LittleEndian

@@ -5,6 +5,7 @@ import (
 	"math/bits"
 
 	"github.com/gyr-db/gyr/pkg/vector"
+	"github.com/gyr-db/gyr/pkg/vector/flat"
 	"github.com/gyr-db/gyr/pkg/vector/internal/beam"
 	"github.com/gyr-db/gyr/pkg/vector/internal/diskio"
 	"github.com/gyr-db/gyr/pkg/vector/internal/sq4"
@@ -29,10 +30,11 @@ type searcher struct {
 	stats   vector.Stats
 
 	p       Params
-	widen   int // of the candidates for this query
-	list    int // size of the pool for this query
-	n       int // rows
-	allowed int // estimate
+	window  *flat.Window // of a range search
+	widen   int          // of the candidates for this query
+	list    int          // size of the pool for this query
+	n       int          // rows
+	allowed int          // estimate
 	words   []uint64
 
 	coded   sq4.Coded
@@ -96,7 +98,7 @@ func (s *searcher) release() vector.Stats {
 		s.pending[slot].rows = s.pending[slot].rows[:0]
 	}
 	stats := s.stats
-	s.p, s.words, s.scorer, s.stats = Params{}, nil, vector.Scorer{}, vector.Stats{}
+	s.p, s.words, s.window, s.scorer, s.stats = Params{}, nil, nil, vector.Scorer{}, vector.Stats{}
 	s.row[0] = nil
 	return stats
 }
@@ -153,8 +155,11 @@ func (s *searcher) offer(id uint32, raw []byte) {
 	s.found++
 	s.row[0] = raw
 	s.scorer.Rows(s.row[:], s.score[:])
-	s.best.Push(topk.Pack(s.x.metric.Key(s.score[0]), id))
 	s.stats.Distances++
+	if s.window != nil && !s.window.Contains(s.x.metric, s.score[0]) {
+		return
+	}
+	s.best.Push(topk.Pack(s.x.metric.Key(s.score[0]), id))
 }
 
 // worth reports whether a row whose code has this key can still be among the best.
