@@ -112,6 +112,10 @@ func (a *asm) fold(w width, float bool, r, t int) {
 		a.op("VEXTRACTI64X4 $1, Z%d, Y%d", r, t)
 		a.op("%s Y%d, Y%d, Y%d", plus, t, r, r)
 	}
-	a.op("VEXTRACTI128 $1, Y%d, X%d", r, t)
+	extract := "VEXTRACTI128"
+	if t > 15 {
+		extract = "VEXTRACTI32X4"
+	}
+	a.op("%s $1, Y%d, X%d", extract, r, t)
 	a.op("%s X%d, X%d, X%d", plus, t, r, r)
 }

@@ -23,7 +23,7 @@ func Planes4(planes []uint64, q []byte, stride int) {
 func (s Set) Bits4(planes []uint64, codes []byte, stride int, ids []uint32, out []int32) {
 	if n := len(ids); n > 0 {
 		_ = out[n-1]
-		s.bits4(planes, stride, &args{base: unsafe.Pointer(&codes[0]), ids: &ids[0], n: n, out: unsafe.Pointer(&out[0])})
+		s.bits4(planes, stride, args{base: unsafe.Pointer(&codes[0]), ids: &ids[0], n: n, out: unsafe.Pointer(&out[0])})
 	}
 }
 
@@ -31,17 +31,17 @@ func (s Set) Bits4(planes []uint64, codes []byte, stride int, ids []uint32, out 
 func (s Set) Bits4Range(planes []uint64, codes []byte, stride int, out []int32) {
 	if n := len(out); n > 0 {
 		_ = codes[n*stride-1]
-		s.bits4(planes, stride, &args{base: unsafe.Pointer(&codes[0]), n: n, out: unsafe.Pointer(&out[0])})
+		s.bits4(planes, stride, args{base: unsafe.Pointer(&codes[0]), n: n, out: unsafe.Pointer(&out[0])})
 	}
 }
 
-func (s Set) bits4(planes []uint64, stride int, a *args) {
+func (s Set) bits4(planes []uint64, stride int, a args) {
 	if stride <= 0 || stride%8 != 0 {
 		panic("kernel: the stride of 1-bit codes is not a multiple of 8")
 	}
 	_ = planes[stride/2-1]
 	a.q, a.stride, a.dim = unsafe.Pointer(&planes[0]), stride, stride
-	s.table().bits4.cut(a, stride, 4)
+	s.table().bits4.cut(&a, stride, 4)
 }
 
 // Hamming stores the number of bits in which q and row ids[i] differ in out[i]. Row r is len(q) bytes from base[r*stride].
@@ -79,14 +79,14 @@ func (s Set) AndOrRows(q []byte, rows [][]byte, and, or []uint32) {
 func (s Set) binaryList(k kernelFunc, q, base []byte, stride int, ids []uint32, out, out2 []uint32) {
 	if n := len(ids); n > 0 {
 		checkIDs(ids, (len(base)-len(q)+stride)/stride)
-		s.binary(k, q, &args{base: unsafe.Pointer(unsafe.SliceData(base)), stride: stride, ids: &ids[0], n: n}, out[:n], out2)
+		s.binary(k, q, args{base: unsafe.Pointer(unsafe.SliceData(base)), stride: stride, ids: &ids[0], n: n}, out[:n], out2)
 	}
 }
 
 func (s Set) binaryRange(k kernelFunc, q, base []byte, stride int, out, out2 []uint32) {
 	if n := len(out); n > 0 {
 		_ = base[:(n-1)*stride+len(q)]
-		s.binary(k, q, &args{base: unsafe.Pointer(unsafe.SliceData(base)), stride: stride, n: n}, out, out2)
+		s.binary(k, q, args{base: unsafe.Pointer(unsafe.SliceData(base)), stride: stride, n: n}, out, out2)
 	}
 }
 
@@ -95,11 +95,11 @@ func (s Set) binaryRows(k kernelFunc, q []byte, rows [][]byte, out, out2 []uint3
 		_ = row[:len(q)]
 	}
 	if n := len(rows); n > 0 {
-		s.binary(k, q, &args{list: &rows[0], n: n}, out[:n], out2)
+		s.binary(k, q, args{list: &rows[0], n: n}, out[:n], out2)
 	}
 }
 
-func (s Set) binary(k kernelFunc, q []byte, a *args, out, out2 []uint32) {
+func (s Set) binary(k kernelFunc, q []byte, a args, out, out2 []uint32) {
 	if len(q) == 0 {
 		clear(out)
 		clear(out2)
@@ -109,7 +109,7 @@ func (s Set) binary(k kernelFunc, q []byte, a *args, out, out2 []uint32) {
 	if out2 != nil {
 		a.out2 = unsafe.Pointer(&out2[0])
 	}
-	k.cut(a, len(q), 4)
+	k.cut(&a, len(q), 4)
 }
 
 // word returns the 8 bytes of b from i on, zero behind its end.

@@ -2,7 +2,11 @@
 
 package kernel
 
-import "golang.org/x/sys/cpu"
+import (
+	"unsafe"
+
+	"golang.org/x/sys/cpu"
+)
 
 // The tiers of amd64. Each is the one before with faster functions for what its instructions add:
 //
@@ -62,6 +66,47 @@ func from(dim int, fast, slow kernelFunc) kernelFunc {
 	}
 }
 
+// whole returns a kernel that has fast filter multiples of size entries and slow the rest. Nothing is below zero, which the
+// 256-bit comparison of 16-bit numbers cannot say.
+func whole(size, bytes int, fast, slow kernelFunc) kernelFunc {
+	return func(a *args) {
+		n := a.n &^ (size - 1)
+		if n == 0 || bytes == 2 && a.bias == 0 {
+			slow(a)
+			return
+		}
+		rest := *a
+		a.n = n
+		fast(a)
+		if n == rest.n {
+			return
+		}
+		rest.n -= n
+		rest.first += uint32(n)
+		rest.base, rest.out = unsafe.Add(rest.base, n*bytes), unsafe.Add(rest.out, a.found*bytes)
+		rest.out2 = unsafe.Add(rest.out2, a.found*4)
+		if rest.ids != nil {
+			rest.ids = (*uint32)(unsafe.Add(unsafe.Pointer(rest.ids), n*4))
+		}
+		slow.call(&rest)
+		a.found += rest.found
+	}
+}
+
+// pairs returns a kernel of up to four rows from one of up to two.
+func pairs(k kernelFunc) kernelFunc {
+	return func(a *args) {
+		rest := *a
+		a.m = min(a.m, 2)
+		k(a)
+		if rest.m > 2 {
+			rest.m -= 2
+			rest.q, rest.out = unsafe.Add(rest.q, 2*rest.stride), unsafe.Add(rest.out, 2*4*rest.step)
+			k.call(&rest)
+		}
+	}
+}
+
 func addAVX2(t *table) {
 	for o, ks := range [numOps][Bit]kernelFunc{
 		{rawL2F32AVX2, rawL2F16AVX2, rawL2BF16AVX2, rawL2I8AVX2},
@@ -81,6 +126,14 @@ func addAVX2(t *table) {
 	t.sq8, t.u4, t.bits4 = sq8AVX2, u4AVX2, bits4AVX2
 	t.hamming, t.andOr = from(32, hammingAVX2, t.hamming), from(32, andOrAVX2, t.andOr)
 	t.prefetch = prefetchAMD64
+	t.pq4, t.pq4TableL2, t.pq4TableIP = pq4AVX2, pq4TableL2AVX2, pq4TableIPAVX2
+	t.tableSpan, t.tableBytes = tableSpanAVX2, tableBytesAVX2
+	t.filterI32 = whole(8, 4, filterI32AVX2, t.filterI32)
+	t.filterLess = whole(8, 4, filterLessAVX2, t.filterLess)
+	t.filterGreater = whole(8, 4, filterGreaterAVX2, t.filterGreater)
+	t.filterU16 = whole(16, 2, filterU16AVX2, t.filterU16)
+	t.pq4Wide = pq4InGroups(t.pq4)
+	t.tile = from(8, pairs(tileAVX2), t.tile)
 }
 
 func addAVX512(t *table) {
@@ -93,6 +146,10 @@ func addAVX512(t *table) {
 	t.i8 = [numI8]kernelFunc{i8L2AVX512, i8IPAVX512, i8IPNormAVX512}
 	t.sq8, t.u4, t.bits4 = sq8AVX512, u4AVX512, bits4AVX512
 	t.hamming, t.andOr = hammingAVX512, andOrAVX512
+	t.pq4, t.pq4TableL2, t.pq4TableIP = pq4AVX512, pq4TableL2AVX512, pq4TableIPAVX512
+	t.pq4Wide = pq4InGroups(t.pq4)
+	t.filterI32, t.filterLess, t.filterGreater = filterI32AVX512, filterLessAVX512, filterGreaterAVX512
+	t.filterU16, t.tile = filterU16AVX512, tileAVX512
 }
 
 func addVNNI(t *table) {
@@ -102,4 +159,28 @@ func addVNNI(t *table) {
 
 func addICL(t *table) {
 	t.bits4, t.hamming, t.andOr = bits4POPCNT, hammingPOPCNT, andOrPOPCNT
+	t.pq4, t.pq4Wide = pq4VBMI, pq4WideVBMI
+}
+
+// pq4InGroups returns a kernel with 32-bit sums from one with 16-bit sums, which it has scan 256 sub-quantisers at a time.
+func pq4InGroups(k kernelFunc) kernelFunc {
+	return func(a *args) {
+		const group, blocks = 256, 8
+		var sums [blocks * PQ4Block]uint16
+		part := *a
+		part.out = unsafe.Pointer(&sums)
+		for i := 0; i < a.n; i += blocks {
+			part.n = min(blocks, a.n-i)
+			out := unsafe.Slice((*uint32)(unsafe.Add(a.out, i*PQ4Block*4)), part.n*PQ4Block)
+			clear(out)
+			for j := 0; j < a.dim; j += group {
+				part.dim = min(group, a.dim-j)
+				part.q, part.base = unsafe.Add(a.q, 16*j), unsafe.Add(a.base, i*a.stride+16*j)
+				k.call(&part)
+				for v, sum := range sums[:len(out)] {
+					out[v] += uint32(sum)
+				}
+			}
+		}
+	}
 }

@@ -45,18 +45,18 @@ func (s Set) Dot(a, b []float32) float32 {
 		return 0
 	}
 	var out float32
-	s.run(opIP, F32, a, &args{base: unsafe.Pointer(&b[0]), n: 1}, unsafe.Slice(&out, 1), nil)
+	s.run(opIP, F32, a, args{base: unsafe.Pointer(&b[0]), n: 1}, unsafe.Slice(&out, 1), nil)
 	return out
 }
 
 // run fills in what all kernels on raw vectors need and calls the one for o and e.
-func (s Set) run(o op, e Elem, q []float32, a *args, out, out2 []float32) {
+func (s Set) run(o op, e Elem, q []float32, a args, out, out2 []float32) {
 	a.q, a.dim = unsafe.Pointer(&q[0]), len(q)
 	a.out = unsafe.Pointer(&out[0])
 	if out2 != nil {
 		a.out2 = unsafe.Pointer(&out2[0])
 	}
-	s.table().raw[o][e].cut(a, e.RowBytes(len(q)), 4)
+	s.table().raw[o][e].cut(&a, e.RowBytes(len(q)), 4)
 }
 
 func (s Set) list(o op, q, base []float32, stride int, ids []uint32, out []float32) {
@@ -70,7 +70,7 @@ func (s Set) list(o op, q, base []float32, stride int, ids []uint32, out []float
 		return
 	}
 	checkIDs(ids, (len(base)-dim+stride)/stride)
-	s.run(o, F32, q, &args{base: unsafe.Pointer(&base[0]), stride: 4 * stride, ids: &ids[0], n: n}, out, nil)
+	s.run(o, F32, q, args{base: unsafe.Pointer(&base[0]), stride: 4 * stride, ids: &ids[0], n: n}, out, nil)
 }
 
 // checkIDs panics when a row of ids is not below rows.
@@ -94,7 +94,7 @@ func (s Set) block(o op, q, base []float32, stride int, out []float32) {
 		return
 	}
 	_ = base[(n-1)*stride+dim-1]
-	s.run(o, F32, q, &args{base: unsafe.Pointer(&base[0]), stride: 4 * stride, n: n}, out, nil)
+	s.run(o, F32, q, args{base: unsafe.Pointer(&base[0]), stride: 4 * stride, n: n}, out, nil)
 }
 
 func (s Set) gather(o op, q []float32, rows [][]float32, out []float32) {
@@ -110,5 +110,5 @@ func (s Set) gather(o op, q []float32, rows [][]float32, out []float32) {
 	for _, row := range rows {
 		_ = row[dim-1]
 	}
-	s.run(o, F32, q, &args{list: (*[]byte)(unsafe.Pointer(&rows[0])), n: n}, out, nil)
+	s.run(o, F32, q, args{list: (*[]byte)(unsafe.Pointer(&rows[0])), n: n}, out, nil)
 }

@@ -18,7 +18,8 @@ var generic = sync.OnceValue(func() *table {
 		filterU16:     filterGeneric(func(d, limit uint16) bool { return d < limit }),
 		tile:          tileGeneric,
 		prefetch:      func(*args) {},
-		u8Table:       u8TableGeneric,
+		pq4TableL2:    pq4TableGeneric(opL2), pq4TableIP: pq4TableGeneric(opIP),
+		tableSpan: tableSpanGeneric, tableBytes: tableBytesGeneric,
 	}
 	t.raw[opL2] = [Bit]kernelFunc{l2Rows, rawGeneric(opL2, F16), rawGeneric(opL2, BF16), rawGeneric(opL2, I8)}
 	t.raw[opIP] = [Bit]kernelFunc{ipRows, rawGeneric(opIP, F16), rawGeneric(opIP, BF16), rawGeneric(opIP, I8)}

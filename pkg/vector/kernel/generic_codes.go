@@ -92,16 +92,50 @@ func pq4Generic[T uint16 | uint32](a *args) {
 	}
 }
 
-// u8TableGeneric rounds (x-low)*inv, where low is the smallest of each 16, to the nearest byte, ties to even as the
+func pq4TableGeneric(o op) kernelFunc {
+	return func(a *args) {
+		q, book := unsafe.Slice((*float32)(a.q), a.n*a.dim), unsafe.Slice((*float32)(a.base), a.n*a.dim*16)
+		table := unsafe.Slice((*float32)(a.out), 16*a.n)
+		clear(table)
+		for i, x := range q {
+			row := table[i/a.dim*16:][:16]
+			for c, y := range book[16*i : 16*i+16] {
+				if o == opL2 {
+					row[c] += (x - y) * (x - y)
+				} else {
+					row[c] += x * y
+				}
+			}
+		}
+	}
+}
+
+// tableSpanGeneric stores the sum of the smallest entries of the tables of 16 and the largest difference within one.
+func tableSpanGeneric(a *args) {
+	table, out := unsafe.Slice((*float32)(a.base), 16*a.n), (*[2]float32)(a.out)
+	*out = [2]float32{}
+	for j := 0; j < len(table); j += 16 {
+		low, high := lowHigh(table[j : j+16])
+		out[0] += low
+		out[1] = max(out[1], high-low)
+	}
+}
+
+func lowHigh(xs []float32) (low, high float32) {
+	low, high = xs[0], xs[0]
+	for _, x := range xs[1:] {
+		low, high = min(low, x), max(high, x)
+	}
+	return low, high
+}
+
+// tableBytesGeneric rounds (x-low)*inv, where low is the smallest of each 16, to the nearest byte, ties to even as the
 // machine's conversion does.
-func u8TableGeneric(a *args) {
+func tableBytesGeneric(a *args) {
 	table, out := unsafe.Slice((*float32)(a.base), 16*a.n), unsafe.Slice((*byte)(a.out), 16*a.n)
 	inv := *(*float32)(a.q)
 	for j := 0; j < len(table); j += 16 {
-		low := table[j]
-		for _, x := range table[j+1 : j+16] {
-			low = min(low, x)
-		}
+		low, _ := lowHigh(table[j : j+16])
 		for c, x := range table[j : j+16] {
 			d := (x - low) * inv
 			out[j+c] = byte(min(255, math.RoundToEven(float64(d))))

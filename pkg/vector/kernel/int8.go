@@ -38,18 +38,18 @@ func (s Set) i8Rows(o int, q []int8, rows [][]byte, out, out2 []int32) {
 		_ = row[:len(q)]
 	}
 	if n := len(rows); n > 0 {
-		s.i8(o, q, &args{list: &rows[0], n: n}, out[:n], out2)
+		s.i8(o, q, args{list: &rows[0], n: n}, out[:n], out2)
 	}
 }
 
 func (s Set) i8Block(o int, q []int8, block []byte, out, out2 []int32) {
 	if n := len(out); n > 0 {
 		_ = block[:n*len(q)]
-		s.i8(o, q, &args{base: unsafe.Pointer(unsafe.SliceData(block)), stride: len(q), n: n}, out, out2)
+		s.i8(o, q, args{base: unsafe.Pointer(unsafe.SliceData(block)), stride: len(q), n: n}, out, out2)
 	}
 }
 
-func (s Set) i8(o int, q []int8, a *args, out, out2 []int32) {
+func (s Set) i8(o int, q []int8, a args, out, out2 []int32) {
 	if len(q) == 0 {
 		clear(out)
 		clear(out2)
@@ -59,5 +59,5 @@ func (s Set) i8(o int, q []int8, a *args, out, out2 []int32) {
 	if out2 != nil {
 		a.out2 = unsafe.Pointer(&out2[0])
 	}
-	s.table().i8[o].cut(a, len(q), 4)
+	s.table().i8[o].cut(&a, len(q), 4)
 }

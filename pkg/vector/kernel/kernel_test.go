@@ -222,16 +222,70 @@ func TestNew(t *testing.T) {
 
 func TestNoAllocation(t *testing.T) {
 	eachTier(t, func(t *testing.T, s Set) {
-		q, base := make([]float32, 64), make([]float32, 64*8)
-		ids, out := []uint32{1, 2, 3}, make([]float32, 3)
-		c := Codes{Data: make([]byte, 64*8), Stride: 64}
-		q8, out8 := make([]int8, 64), make([]int32, 3)
-		if n := testing.AllocsPerRun(100, func() {
-			s.L2(q, base, 64, ids, out)
-			s.IPRange(q, base, 64, out)
-			s.SQ8(q8, c, ids, nil, 0, out8)
-		}); n != 0 {
-			t.Fatalf("%v allocations", n)
+		for _, dim := range []int{4, 64} {
+			for name, call := range allCalls(s, dim) {
+				if n := testing.AllocsPerRun(20, call); n != 0 {
+					t.Errorf("%s at %d dimensions: %v allocations", name, dim, n)
+				}
+			}
 		}
 	})
+}
+
+// allCalls returns a call of each kernel with buffers on its stack, which must stay there.
+func allCalls(s Set, dim int) map[string]func() {
+	base := make([]float32, 64*8)
+	block := Bytes(base)
+	c := Codes{Data: block, Stride: 64}
+	return map[string]func(){
+		"floats": func() {
+			var q [64]float32
+			var out, norm [7]float32
+			ids := [...]uint32{1, 2, 3, 4, 5, 6, 7}
+			s.L2(q[:dim], base, 64, ids[:], out[:])
+			s.IPRange(q[:dim], base, 64, out[:])
+			s.RawBlockIPNorm(F16, q[:dim], block, out[:], norm[:])
+			s.DotTile(q[:dim], q[:dim], dim, out[:])
+			s.RawNorm2(BF16, block[:dim*2])
+		},
+		"rows": func() {
+			rows := [...][]byte{block, block[256:], block[512:]}
+			var q [64]float32
+			var q8 [64]int8
+			var qb [64]byte
+			var out, norm [3]float32
+			var o8 [3]int32
+			var ob, ob2 [3]uint32
+			s.RawIPNorm(F32, q[:dim], rows[:], out[:], norm[:])
+			s.I8L2(q8[:dim], rows[:], o8[:])
+			s.HammingRows(qb[:dim], rows[:], ob[:])
+			s.AndOrRows(qb[:dim], rows[:], ob[:], ob2[:])
+		},
+		"codes": func() {
+			var q [128]int8
+			var planes [32]uint64
+			var w [8]int32
+			var out [3]int32
+			ids := [...]uint32{0, 5, 7}
+			s.SQ8(q[:], c, ids[:], w[:], 0, out[:])
+			s.SQ8Range(q[:], c, 1, 3, nil, 0, out[:])
+			s.U4(q[:], c, ids[:], w[:], 0, out[:])
+			s.Bits4(planes[:], block, 64, ids[:], out[:])
+			s.Prefetch(c, ids[:], 1)
+		},
+		"scans": func() {
+			var lut, blocks [48]byte
+			var narrow, ou [32]uint16
+			var wide, oid [32]uint32
+			var table, of [48]float32
+			var oi, di [32]int32
+			s.PQ4Scan(lut[:], blocks[:], 3, narrow[:])
+			s.PQ4ScanWide(lut[:], blocks[:], 3, wide[:])
+			s.PQ4TableL2(base[:3], base[:48], 1, table[:])
+			s.QuantiseTable(lut[:], table[:])
+			s.Filter(di[:dim%33], nil, 1, oi[:], oid[:])
+			s.FilterBelow(table[:17], wide[:], 1, of[:], oid[:])
+			s.FilterU16(narrow[:], nil, 7, ou[:], oid[:])
+		},
+	}
 }

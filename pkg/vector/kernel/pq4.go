@@ -1,6 +1,9 @@
 package kernel
 
-import "unsafe"
+import (
+	"math"
+	"unsafe"
+)
 
 // PQ4Block is the number of vectors in a block of 4-bit product-quantiser codes.
 const PQ4Block = 32
@@ -70,29 +73,58 @@ func pq4Blocks(lut, blocks []byte, m, out int) int {
 	return n
 }
 
+// PQ4TableL2 stores the squared Euclidean distances between the parts of q and the 16 centroids of each part's
+// sub-quantiser in table[16*j+c]. A part is dims components, the number of parts is len(q)/dims. book holds dims*16 numbers
+// per sub-quantiser: component d of centroid c at book[(j*dims+d)*16+c].
+func (s Set) PQ4TableL2(q, book []float32, dims int, table []float32) {
+	s.pq4Table(s.table().pq4TableL2, q, book, dims, table)
+}
+
+// PQ4TableIP is PQ4TableL2 for inner products.
+func (s Set) PQ4TableIP(q, book []float32, dims int, table []float32) {
+	s.pq4Table(s.table().pq4TableIP, q, book, dims, table)
+}
+
+func (s Set) pq4Table(k kernelFunc, q, book []float32, dims int, table []float32) {
+	m := len(q) / dims
+	if m == 0 {
+		return
+	}
+	_, _ = book[m*dims*16-1], table[16*m-1]
+	const part = 64 // sub-quantisers in a call: 64*16*dims numbers, 32 KiB where dims is 8
+	for j := 0; j < m; j += part {
+		k.call(&args{
+			q: unsafe.Pointer(&q[j*dims]), base: unsafe.Pointer(&book[j*dims*16]), dim: dims, n: min(part, m-j),
+			out: unsafe.Pointer(&table[16*j]),
+		})
+	}
+}
+
 // QuantiseTable turns a table of 16 distances for each sub-quantiser into bytes for PQ4Scan: lut[16*j+c] is
 // round((table[16*j+c] - low[j]) / scale), where low[j] is sub-quantiser j's smallest entry and scale makes the widest
 // sub-quantiser fill a byte. A sum d of PQ4Scan then stands for scale*d + bias, where bias is the sum of all low[j]. For
 // similarities hand over negated numbers. Tables are finite.
 func (s Set) QuantiseTable(lut []byte, table []float32) (scale, bias float32) {
-	table = table[:len(table)&^15]
-	var wide float32
-	for j := 0; j < len(table); j += 16 {
-		low, high := table[j], table[j]
-		for _, x := range table[j+1 : j+16] {
-			low, high = min(low, x), max(high, x)
-		}
-		bias += low
-		wide = max(wide, high-low)
+	m := len(table) / 16
+	if m == 0 {
+		return 0, 0
 	}
-	inv := float32(0)
-	if wide > 0 {
-		inv = 255 / wide
+	_ = lut[16*m-1]
+	var span [2]float32 // sum of the smallest, widest
+	const part = callBytes / 64
+	for j := 0; j < m; j += part {
+		var x [2]float32
+		s.table().tableSpan.call(&args{base: unsafe.Pointer(&table[16*j]), n: min(part, m-j), out: unsafe.Pointer(&x)})
+		span[0], span[1] = span[0]+x[0], max(span[1], x[1])
 	}
-	if len(table) > 0 {
-		_ = lut[len(table)-1]
-		a := args{base: unsafe.Pointer(&table[0]), n: len(table) / 16, stride: 64, q: unsafe.Pointer(&inv), out: unsafe.Pointer(&lut[0])}
-		s.table().u8Table.cut(&a, 64, 16)
+	inv := 255 / span[1]
+	if inv > math.MaxFloat32 { // all entries of each table alike, or nearly
+		inv = 0
 	}
-	return wide / 255, bias
+	for j := 0; j < m; j += part {
+		s.table().tableBytes.call(&args{
+			base: unsafe.Pointer(&table[16*j]), n: min(part, m-j), q: unsafe.Pointer(&inv), out: unsafe.Pointer(&lut[16*j]),
+		})
+	}
+	return span[1] / 255, span[0]
 }

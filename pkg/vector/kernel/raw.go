@@ -63,7 +63,7 @@ func (s Set) raw(o op, e Elem, q []float32, rows [][]byte, out, out2 []float32) 
 	for _, row := range rows {
 		_ = row[size-1]
 	}
-	s.run(o, e, q, &args{list: &rows[0], n: n}, out, out2)
+	s.run(o, e, q, args{list: &rows[0], n: n}, out, out2)
 }
 
 func (s Set) rawBlock(o op, e Elem, q []float32, block []byte, out, out2 []float32) {
@@ -77,5 +77,5 @@ func (s Set) rawBlock(o op, e Elem, q []float32, block []byte, out, out2 []float
 		return
 	}
 	_ = block[n*size-1]
-	s.run(o, e, q, &args{base: unsafe.Pointer(&block[0]), stride: size, n: n}, out, out2)
+	s.run(o, e, q, args{base: unsafe.Pointer(&block[0]), stride: size, n: n}, out, out2)
 }

@@ -4,3 +4,1184 @@
 
 #include "go_asm.h"
 #include "textflag.h"
+
+DATA nibbles<>+0(SB)/8, $0x0f0f0f0f0f0f0f0f
+DATA nibbles<>+8(SB)/8, $0x0f0f0f0f0f0f0f0f
+GLOBL nibbles<>(SB), RODATA|NOPTR, $16
+
+DATA transpose<>+0(SB)/8, $0x3121110130201000
+DATA transpose<>+8(SB)/8, $0x3323130332221202
+DATA transpose<>+16(SB)/8, $0x3525150534241404
+DATA transpose<>+24(SB)/8, $0x3727170736261606
+DATA transpose<>+32(SB)/8, $0x3929190938281808
+DATA transpose<>+40(SB)/8, $0x3b2b1b0b3a2a1a0a
+DATA transpose<>+48(SB)/8, $0x3d2d1d0d3c2c1c0c
+DATA transpose<>+56(SB)/8, $0x3f2f1f0f3e2e1e0e
+GLOBL transpose<>(SB), RODATA|NOPTR, $64
+
+DATA tableOf<>+0(SB)/8, $0x3020100030201000
+DATA tableOf<>+8(SB)/8, $0x3020100030201000
+DATA tableOf<>+16(SB)/8, $0x3020100030201000
+DATA tableOf<>+24(SB)/8, $0x3020100030201000
+DATA tableOf<>+32(SB)/8, $0x3020100030201000
+DATA tableOf<>+40(SB)/8, $0x3020100030201000
+DATA tableOf<>+48(SB)/8, $0x3020100030201000
+DATA tableOf<>+56(SB)/8, $0x3020100030201000
+GLOBL tableOf<>(SB), RODATA|NOPTR, $64
+
+DATA byteOnes<>+0(SB)/8, $0x0101010101010101
+DATA byteOnes<>+8(SB)/8, $0x0101010101010101
+GLOBL byteOnes<>(SB), RODATA|NOPTR, $16
+
+DATA iota<>+0(SB)/8, $0x0000000100000000
+DATA iota<>+8(SB)/8, $0x0000000300000002
+DATA iota<>+16(SB)/8, $0x0000000500000004
+DATA iota<>+24(SB)/8, $0x0000000700000006
+DATA iota<>+32(SB)/8, $0x0000000900000008
+DATA iota<>+40(SB)/8, $0x0000000b0000000a
+DATA iota<>+48(SB)/8, $0x0000000d0000000c
+DATA iota<>+56(SB)/8, $0x0000000f0000000e
+GLOBL iota<>(SB), RODATA|NOPTR, $64
+
+// sums of looked up bytes, 2 sub-quantisers at a time
+// func pq4AVX2(a *args)
+TEXT ·pq4AVX2(SB), NOSPLIT, $0-8
+	MOVQ a+0(FP), DI
+	MOVQ args_q(DI), SI
+	MOVQ args_base(DI), R8
+	MOVQ args_stride(DI), R12
+	MOVQ args_n(DI), CX
+	MOVQ args_out(DI), R15
+	MOVQ args_dim(DI), R13
+	SHLQ $4, R13
+	VBROADCASTI128 nibbles<>(SB), Y14
+
+block:
+	VPXOR X0, X0, X0
+	VPXOR X1, X1, X1
+	VPXOR X2, X2, X2
+	VPXOR X3, X3, X3
+	XORL AX, AX
+	MOVQ R13, BX
+
+step:
+	CMPQ BX, $32
+	JLT tail
+	VMOVDQU (R8)(AX*1), Y5
+	VMOVDQU (SI)(AX*1), Y6
+	VPSRLW $4, Y5, Y7
+	VPAND Y14, Y5, Y5
+	VPAND Y14, Y7, Y7
+	VPSHUFB Y5, Y6, Y5
+	VPSHUFB Y7, Y6, Y7
+	VPADDW Y5, Y0, Y0
+	VPSRLW $8, Y5, Y5
+	VPADDW Y5, Y1, Y1
+	VPADDW Y7, Y2, Y2
+	VPSRLW $8, Y7, Y7
+	VPADDW Y7, Y3, Y3
+	ADDQ $32, AX
+	SUBQ $32, BX
+	JMP step
+
+tail:
+	TESTQ BX, BX
+	JZ sum
+	VMOVDQU (R8)(AX*1), X5
+	VMOVDQU (SI)(AX*1), X6
+	VPSRLW $4, Y5, Y7
+	VPAND Y14, Y5, Y5
+	VPAND Y14, Y7, Y7
+	VPSHUFB Y5, Y6, Y5
+	VPSHUFB Y7, Y6, Y7
+	VPADDW Y5, Y0, Y0
+	VPSRLW $8, Y5, Y5
+	VPADDW Y5, Y1, Y1
+	VPADDW Y7, Y2, Y2
+	VPSRLW $8, Y7, Y7
+	VPADDW Y7, Y3, Y3
+
+sum:
+	VEXTRACTI128 $1, Y0, X5
+	VPADDW X5, X0, X0
+	VEXTRACTI128 $1, Y1, X5
+	VPADDW X5, X1, X1
+	VPSLLW $8, X1, X5
+	VPSUBW X5, X0, X0
+	VPUNPCKLWD X1, X0, X5
+	VPUNPCKHWD X1, X0, X6
+	VMOVDQU X5, 0(R15)
+	VMOVDQU X6, 16(R15)
+	VEXTRACTI128 $1, Y2, X5
+	VPADDW X5, X2, X2
+	VEXTRACTI128 $1, Y3, X5
+	VPADDW X5, X3, X3
+	VPSLLW $8, X3, X5
+	VPSUBW X5, X2, X2
+	VPUNPCKLWD X3, X2, X5
+	VPUNPCKHWD X3, X2, X6
+	VMOVDQU X5, 32(R15)
+	VMOVDQU X6, 48(R15)
+	ADDQ $64, R15
+	ADDQ R12, R8
+	DECQ CX
+	JNZ block
+	VZEROUPPER
+	RET
+
+// sums of looked up bytes, 4 sub-quantisers at a time
+// func pq4AVX512(a *args)
+TEXT ·pq4AVX512(SB), NOSPLIT, $0-8
+	MOVQ a+0(FP), DI
+	MOVQ args_q(DI), SI
+	MOVQ args_base(DI), R8
+	MOVQ args_stride(DI), R12
+	MOVQ args_n(DI), CX
+	MOVQ args_out(DI), R15
+	MOVQ args_dim(DI), R13
+	SHLQ $4, R13
+	VBROADCASTI32X4 nibbles<>(SB), Z14
+	MOVQ CX, BX
+	MOVQ R13, CX
+	ANDL $63, CX
+	SHRL $3, CX
+	MOVL $1, DX
+	SHLL CX, DX
+	DECL DX
+	KMOVW DX, K1
+	MOVQ BX, CX
+
+block:
+	VPXOR X0, X0, X0
+	VPXOR X1, X1, X1
+	VPXOR X2, X2, X2
+	VPXOR X3, X3, X3
+	XORL AX, AX
+	MOVQ R13, BX
+
+step:
+	CMPQ BX, $64
+	JLT tail
+	VMOVDQU64 (R8)(AX*1), Z5
+	VMOVDQU64 (SI)(AX*1), Z6
+	VPSRLW $4, Z5, Z7
+	VPANDQ Z14, Z5, Z5
+	VPANDQ Z14, Z7, Z7
+	VPSHUFB Z5, Z6, Z5
+	VPSHUFB Z7, Z6, Z7
+	VPADDW Z5, Z0, Z0
+	VPSRLW $8, Z5, Z5
+	VPADDW Z5, Z1, Z1
+	VPADDW Z7, Z2, Z2
+	VPSRLW $8, Z7, Z7
+	VPADDW Z7, Z3, Z3
+	ADDQ $64, AX
+	SUBQ $64, BX
+	JMP step
+
+tail:
+	TESTQ BX, BX
+	JZ sum
+	VMOVDQU64.Z (R8)(AX*1), K1, Z5
+	VMOVDQU64.Z (SI)(AX*1), K1, Z6
+	VPSRLW $4, Z5, Z7
+	VPANDQ Z14, Z5, Z5
+	VPANDQ Z14, Z7, Z7
+	VPSHUFB Z5, Z6, Z5
+	VPSHUFB Z7, Z6, Z7
+	VPADDW Z5, Z0, Z0
+	VPSRLW $8, Z5, Z5
+	VPADDW Z5, Z1, Z1
+	VPADDW Z7, Z2, Z2
+	VPSRLW $8, Z7, Z7
+	VPADDW Z7, Z3, Z3
+
+sum:
+	VEXTRACTI64X4 $1, Z0, Y5
+	VPADDW Y5, Y0, Y0
+	VEXTRACTI128 $1, Y0, X5
+	VPADDW X5, X0, X0
+	VEXTRACTI64X4 $1, Z1, Y5
+	VPADDW Y5, Y1, Y1
+	VEXTRACTI128 $1, Y1, X5
+	VPADDW X5, X1, X1
+	VPSLLW $8, X1, X5
+	VPSUBW X5, X0, X0
+	VPUNPCKLWD X1, X0, X5
+	VPUNPCKHWD X1, X0, X6
+	VMOVDQU X5, 0(R15)
+	VMOVDQU X6, 16(R15)
+	VEXTRACTI64X4 $1, Z2, Y5
+	VPADDW Y5, Y2, Y2
+	VEXTRACTI128 $1, Y2, X5
+	VPADDW X5, X2, X2
+	VEXTRACTI64X4 $1, Z3, Y5
+	VPADDW Y5, Y3, Y3
+	VEXTRACTI128 $1, Y3, X5
+	VPADDW X5, X3, X3
+	VPSLLW $8, X3, X5
+	VPSUBW X5, X2, X2
+	VPUNPCKLWD X3, X2, X5
+	VPUNPCKHWD X3, X2, X6
+	VMOVDQU X5, 32(R15)
+	VMOVDQU X6, 48(R15)
+	ADDQ $64, R15
+	ADDQ R12, R8
+	DECQ CX
+	JNZ block
+	VZEROUPPER
+	RET
+
+// sums of looked up bytes, 4 sub-quantisers and 2 blocks at a time
+// func pq4VBMI(a *args)
+TEXT ·pq4VBMI(SB), NOSPLIT, $0-8
+	MOVQ a+0(FP), DI
+	MOVQ args_dim(DI), CX
+	ANDL $3, CX
+	ADDL CX, CX
+	MOVL $1, DX
+	SHLL CX, DX
+	DECL DX
+	KMOVW DX, K1
+	MOVQ args_q(DI), SI
+	MOVQ args_base(DI), R8
+	MOVQ args_stride(DI), R12
+	MOVQ args_n(DI), CX
+	MOVQ args_out(DI), R15
+	VBROADCASTI32X4 nibbles<>(SB), Z31
+	VBROADCASTI32X4 byteOnes<>(SB), Z30
+	VMOVDQU64 transpose<>(SB), Z29
+	VMOVDQU64 tableOf<>(SB), Z28
+
+two:
+	CMPQ CX, $2
+	JLT last
+	LEAQ (R8)(R12*1), R9
+	VPXOR X0, X0, X0
+	VPXOR X1, X1, X1
+	VPXOR X2, X2, X2
+	VPXOR X3, X3, X3
+	XORL AX, AX
+	MOVQ R12, BX
+
+pairStep:
+	CMPQ BX, $64
+	JLT pairTail
+	VMOVDQU64 (SI)(AX*1), Z6
+	VMOVDQU64 (R8)(AX*1), Z4
+	VMOVDQU64 (R9)(AX*1), Z5
+	VPERMB Z4, Z29, Z4
+	VPSRLW $4, Z4, Z8
+	VPTERNLOGD $0xea, Z28, Z31, Z4
+	VPTERNLOGD $0xea, Z28, Z31, Z8
+	VPERMB Z6, Z4, Z4
+	VPERMB Z6, Z8, Z8
+	VPDPBUSD Z30, Z4, Z0
+	VPDPBUSD Z30, Z8, Z1
+	VPERMB Z5, Z29, Z5
+	VPSRLW $4, Z5, Z9
+	VPTERNLOGD $0xea, Z28, Z31, Z5
+	VPTERNLOGD $0xea, Z28, Z31, Z9
+	VPERMB Z6, Z5, Z5
+	VPERMB Z6, Z9, Z9
+	VPDPBUSD Z30, Z5, Z2
+	VPDPBUSD Z30, Z9, Z3
+	ADDQ $64, AX
+	SUBQ $64, BX
+	JMP pairStep
+
+pairTail:
+	TESTQ BX, BX
+	JZ pairStore
+	VMOVDQU64.Z (SI)(AX*1), K1, Z6
+	VMOVDQU64.Z (R8)(AX*1), K1, Z4
+	VMOVDQU64.Z (R9)(AX*1), K1, Z5
+	VPERMB Z4, Z29, Z4
+	VPSRLW $4, Z4, Z8
+	VPTERNLOGD $0xea, Z28, Z31, Z4
+	VPTERNLOGD $0xea, Z28, Z31, Z8
+	VPERMB Z6, Z4, Z4
+	VPERMB Z6, Z8, Z8
+	VPDPBUSD Z30, Z4, Z0
+	VPDPBUSD Z30, Z8, Z1
+	VPERMB Z5, Z29, Z5
+	VPSRLW $4, Z5, Z9
+	VPTERNLOGD $0xea, Z28, Z31, Z5
+	VPTERNLOGD $0xea, Z28, Z31, Z9
+	VPERMB Z6, Z5, Z5
+	VPERMB Z6, Z9, Z9
+	VPDPBUSD Z30, Z5, Z2
+	VPDPBUSD Z30, Z9, Z3
+
+pairStore:
+	VPMOVDW Z0, 0(R15)
+	VPMOVDW Z1, 32(R15)
+	VPMOVDW Z2, 64(R15)
+	VPMOVDW Z3, 96(R15)
+	ADDQ $128, R15
+	LEAQ (R9)(R12*1), R8
+	SUBQ $2, CX
+	JMP two
+
+last:
+	TESTQ CX, CX
+	JZ done
+	VPXOR X0, X0, X0
+	VPXOR X1, X1, X1
+	XORL AX, AX
+	MOVQ R12, BX
+
+singleStep:
+	CMPQ BX, $64
+	JLT singleTail
+	VMOVDQU64 (SI)(AX*1), Z6
+	VMOVDQU64 (R8)(AX*1), Z4
+	VPERMB Z4, Z29, Z4
+	VPSRLW $4, Z4, Z8
+	VPTERNLOGD $0xea, Z28, Z31, Z4
+	VPTERNLOGD $0xea, Z28, Z31, Z8
+	VPERMB Z6, Z4, Z4
+	VPERMB Z6, Z8, Z8
+	VPDPBUSD Z30, Z4, Z0
+	VPDPBUSD Z30, Z8, Z1
+	ADDQ $64, AX
+	SUBQ $64, BX
+	JMP singleStep
+
+singleTail:
+	TESTQ BX, BX
+	JZ singleStore
+	VMOVDQU64.Z (SI)(AX*1), K1, Z6
+	VMOVDQU64.Z (R8)(AX*1), K1, Z4
+	VPERMB Z4, Z29, Z4
+	VPSRLW $4, Z4, Z8
+	VPTERNLOGD $0xea, Z28, Z31, Z4
+	VPTERNLOGD $0xea, Z28, Z31, Z8
+	VPERMB Z6, Z4, Z4
+	VPERMB Z6, Z8, Z8
+	VPDPBUSD Z30, Z4, Z0
+	VPDPBUSD Z30, Z8, Z1
+
+singleStore:
+	VPMOVDW Z0, 0(R15)
+	VPMOVDW Z1, 32(R15)
+
+done:
+	VZEROUPPER
+	RET
+
+// sums of looked up bytes, 4 sub-quantisers and 2 blocks at a time
+// func pq4WideVBMI(a *args)
+TEXT ·pq4WideVBMI(SB), NOSPLIT, $0-8
+	MOVQ a+0(FP), DI
+	MOVQ args_dim(DI), CX
+	ANDL $3, CX
+	ADDL CX, CX
+	MOVL $1, DX
+	SHLL CX, DX
+	DECL DX
+	KMOVW DX, K1
+	MOVQ args_q(DI), SI
+	MOVQ args_base(DI), R8
+	MOVQ args_stride(DI), R12
+	MOVQ args_n(DI), CX
+	MOVQ args_out(DI), R15
+	VBROADCASTI32X4 nibbles<>(SB), Z31
+	VBROADCASTI32X4 byteOnes<>(SB), Z30
+	VMOVDQU64 transpose<>(SB), Z29
+	VMOVDQU64 tableOf<>(SB), Z28
+
+two:
+	CMPQ CX, $2
+	JLT last
+	LEAQ (R8)(R12*1), R9
+	VPXOR X0, X0, X0
+	VPXOR X1, X1, X1
+	VPXOR X2, X2, X2
+	VPXOR X3, X3, X3
+	XORL AX, AX
+	MOVQ R12, BX
+
+pairStep:
+	CMPQ BX, $64
+	JLT pairTail
+	VMOVDQU64 (SI)(AX*1), Z6
+	VMOVDQU64 (R8)(AX*1), Z4
+	VMOVDQU64 (R9)(AX*1), Z5
+	VPERMB Z4, Z29, Z4
+	VPSRLW $4, Z4, Z8
+	VPTERNLOGD $0xea, Z28, Z31, Z4
+	VPTERNLOGD $0xea, Z28, Z31, Z8
+	VPERMB Z6, Z4, Z4
+	VPERMB Z6, Z8, Z8
+	VPDPBUSD Z30, Z4, Z0
+	VPDPBUSD Z30, Z8, Z1
+	VPERMB Z5, Z29, Z5
+	VPSRLW $4, Z5, Z9
+	VPTERNLOGD $0xea, Z28, Z31, Z5
+	VPTERNLOGD $0xea, Z28, Z31, Z9
+	VPERMB Z6, Z5, Z5
+	VPERMB Z6, Z9, Z9
+	VPDPBUSD Z30, Z5, Z2
+	VPDPBUSD Z30, Z9, Z3
+	ADDQ $64, AX
+	SUBQ $64, BX
+	JMP pairStep
+
+pairTail:
+	TESTQ BX, BX
+	JZ pairStore
+	VMOVDQU64.Z (SI)(AX*1), K1, Z6
+	VMOVDQU64.Z (R8)(AX*1), K1, Z4
+	VMOVDQU64.Z (R9)(AX*1), K1, Z5
+	VPERMB Z4, Z29, Z4
+	VPSRLW $4, Z4, Z8
+	VPTERNLOGD $0xea, Z28, Z31, Z4
+	VPTERNLOGD $0xea, Z28, Z31, Z8
+	VPERMB Z6, Z4, Z4
+	VPERMB Z6, Z8, Z8
+	VPDPBUSD Z30, Z4, Z0
+	VPDPBUSD Z30, Z8, Z1
+	VPERMB Z5, Z29, Z5
+	VPSRLW $4, Z5, Z9
+	VPTERNLOGD $0xea, Z28, Z31, Z5
+	VPTERNLOGD $0xea, Z28, Z31, Z9
+	VPERMB Z6, Z5, Z5
+	VPERMB Z6, Z9, Z9
+	VPDPBUSD Z30, Z5, Z2
+	VPDPBUSD Z30, Z9, Z3
+
+pairStore:
+	VMOVDQU32 Z0, 0(R15)
+	VMOVDQU32 Z1, 64(R15)
+	VMOVDQU32 Z2, 128(R15)
+	VMOVDQU32 Z3, 192(R15)
+	ADDQ $256, R15
+	LEAQ (R9)(R12*1), R8
+	SUBQ $2, CX
+	JMP two
+
+last:
+	TESTQ CX, CX
+	JZ done
+	VPXOR X0, X0, X0
+	VPXOR X1, X1, X1
+	XORL AX, AX
+	MOVQ R12, BX
+
+singleStep:
+	CMPQ BX, $64
+	JLT singleTail
+	VMOVDQU64 (SI)(AX*1), Z6
+	VMOVDQU64 (R8)(AX*1), Z4
+	VPERMB Z4, Z29, Z4
+	VPSRLW $4, Z4, Z8
+	VPTERNLOGD $0xea, Z28, Z31, Z4
+	VPTERNLOGD $0xea, Z28, Z31, Z8
+	VPERMB Z6, Z4, Z4
+	VPERMB Z6, Z8, Z8
+	VPDPBUSD Z30, Z4, Z0
+	VPDPBUSD Z30, Z8, Z1
+	ADDQ $64, AX
+	SUBQ $64, BX
+	JMP singleStep
+
+singleTail:
+	TESTQ BX, BX
+	JZ singleStore
+	VMOVDQU64.Z (SI)(AX*1), K1, Z6
+	VMOVDQU64.Z (R8)(AX*1), K1, Z4
+	VPERMB Z4, Z29, Z4
+	VPSRLW $4, Z4, Z8
+	VPTERNLOGD $0xea, Z28, Z31, Z4
+	VPTERNLOGD $0xea, Z28, Z31, Z8
+	VPERMB Z6, Z4, Z4
+	VPERMB Z6, Z8, Z8
+	VPDPBUSD Z30, Z4, Z0
+	VPDPBUSD Z30, Z8, Z1
+
+singleStore:
+	VMOVDQU32 Z0, 0(R15)
+	VMOVDQU32 Z1, 64(R15)
+
+done:
+	VZEROUPPER
+	RET
+
+// L2 of the parts of a query and the 16 centroids of each
+// func pq4TableL2AVX2(a *args)
+TEXT ·pq4TableL2AVX2(SB), NOSPLIT, $0-8
+	MOVQ a+0(FP), DI
+	MOVQ args_q(DI), SI
+	MOVQ args_base(DI), R8
+	MOVQ args_n(DI), CX
+	MOVQ args_dim(DI), BX
+	MOVQ args_out(DI), R15
+
+sub:
+	VPXOR X0, X0, X0
+	VPXOR X1, X1, X1
+	MOVQ BX, AX
+
+component:
+	VBROADCASTSS (SI), Y2
+	VSUBPS 0(R8), Y2, Y3
+	VFMADD231PS Y3, Y3, Y0
+	VSUBPS 32(R8), Y2, Y3
+	VFMADD231PS Y3, Y3, Y1
+	ADDQ $4, SI
+	ADDQ $64, R8
+	DECQ AX
+	JNZ component
+	VMOVUPS Y0, 0(R15)
+	VMOVUPS Y1, 32(R15)
+	ADDQ $64, R15
+	DECQ CX
+	JNZ sub
+	VZEROUPPER
+	RET
+
+// IP of the parts of a query and the 16 centroids of each
+// func pq4TableIPAVX2(a *args)
+TEXT ·pq4TableIPAVX2(SB), NOSPLIT, $0-8
+	MOVQ a+0(FP), DI
+	MOVQ args_q(DI), SI
+	MOVQ args_base(DI), R8
+	MOVQ args_n(DI), CX
+	MOVQ args_dim(DI), BX
+	MOVQ args_out(DI), R15
+
+sub:
+	VPXOR X0, X0, X0
+	VPXOR X1, X1, X1
+	MOVQ BX, AX
+
+component:
+	VBROADCASTSS (SI), Y2
+	VFMADD231PS 0(R8), Y2, Y0
+	VFMADD231PS 32(R8), Y2, Y1
+	ADDQ $4, SI
+	ADDQ $64, R8
+	DECQ AX
+	JNZ component
+	VMOVUPS Y0, 0(R15)
+	VMOVUPS Y1, 32(R15)
+	ADDQ $64, R15
+	DECQ CX
+	JNZ sub
+	VZEROUPPER
+	RET
+
+// L2 of the parts of a query and the 16 centroids of each
+// func pq4TableL2AVX512(a *args)
+TEXT ·pq4TableL2AVX512(SB), NOSPLIT, $0-8
+	MOVQ a+0(FP), DI
+	MOVQ args_q(DI), SI
+	MOVQ args_base(DI), R8
+	MOVQ args_n(DI), CX
+	MOVQ args_dim(DI), BX
+	MOVQ args_out(DI), R15
+
+sub:
+	VPXOR X0, X0, X0
+	VPXOR X1, X1, X1
+	MOVQ BX, AX
+
+component:
+	VBROADCASTSS (SI), Z2
+	VSUBPS 0(R8), Z2, Z3
+	VFMADD231PS Z3, Z3, Z0
+	ADDQ $4, SI
+	ADDQ $64, R8
+	DECQ AX
+	JNZ component
+	VMOVUPS Z0, 0(R15)
+	ADDQ $64, R15
+	DECQ CX
+	JNZ sub
+	VZEROUPPER
+	RET
+
+// IP of the parts of a query and the 16 centroids of each
+// func pq4TableIPAVX512(a *args)
+TEXT ·pq4TableIPAVX512(SB), NOSPLIT, $0-8
+	MOVQ a+0(FP), DI
+	MOVQ args_q(DI), SI
+	MOVQ args_base(DI), R8
+	MOVQ args_n(DI), CX
+	MOVQ args_dim(DI), BX
+	MOVQ args_out(DI), R15
+
+sub:
+	VPXOR X0, X0, X0
+	VPXOR X1, X1, X1
+	MOVQ BX, AX
+
+component:
+	VBROADCASTSS (SI), Z2
+	VFMADD231PS 0(R8), Z2, Z0
+	ADDQ $4, SI
+	ADDQ $64, R8
+	DECQ AX
+	JNZ component
+	VMOVUPS Z0, 0(R15)
+	ADDQ $64, R15
+	DECQ CX
+	JNZ sub
+	VZEROUPPER
+	RET
+
+// sum of the smallest entries, and the widest table
+// func tableSpanAVX2(a *args)
+TEXT ·tableSpanAVX2(SB), NOSPLIT, $0-8
+	MOVQ a+0(FP), DI
+	MOVQ args_base(DI), R8
+	MOVQ args_n(DI), CX
+	MOVQ args_out(DI), R15
+	VXORPS X8, X8, X8
+	VXORPS X9, X9, X9
+
+sub:
+	VMOVUPS (R8), Y0
+	VMOVUPS 32(R8), Y1
+	VMOVAPS Y0, Y2
+	VMINPS Y1, Y0, Y0
+	VPERM2F128 $1, Y0, Y0, Y3
+	VMINPS Y3, Y0, Y0
+	VPERMILPS $0x4e, Y0, Y3
+	VMINPS Y3, Y0, Y0
+	VPERMILPS $0xb1, Y0, Y3
+	VMINPS Y3, Y0, Y0
+	VMAXPS Y1, Y2, Y2
+	VPERM2F128 $1, Y2, Y2, Y3
+	VMAXPS Y3, Y2, Y2
+	VPERMILPS $0x4e, Y2, Y3
+	VMAXPS Y3, Y2, Y2
+	VPERMILPS $0xb1, Y2, Y3
+	VMAXPS Y3, Y2, Y2
+	VADDSS X0, X8, X8
+	VSUBSS X0, X2, X2
+	VMAXSS X2, X9, X9
+	ADDQ $64, R8
+	DECQ CX
+	JNZ sub
+	VMOVSS X8, (R15)
+	VMOVSS X9, 4(R15)
+	VZEROUPPER
+	RET
+
+// tables of 16 floats to bytes
+// func tableBytesAVX2(a *args)
+TEXT ·tableBytesAVX2(SB), NOSPLIT, $0-8
+	MOVQ a+0(FP), DI
+	MOVQ args_q(DI), SI
+	MOVQ args_base(DI), R8
+	MOVQ args_n(DI), CX
+	MOVQ args_out(DI), R15
+	VBROADCASTSS (SI), Y8
+
+sub:
+	VMOVUPS (R8), Y0
+	VMOVUPS 32(R8), Y1
+	VMOVAPS Y0, Y2
+	VMINPS Y1, Y2, Y2
+	VPERM2F128 $1, Y2, Y2, Y3
+	VMINPS Y3, Y2, Y2
+	VPERMILPS $0x4e, Y2, Y3
+	VMINPS Y3, Y2, Y2
+	VPERMILPS $0xb1, Y2, Y3
+	VMINPS Y3, Y2, Y2
+	VSUBPS Y2, Y0, Y0
+	VMULPS Y8, Y0, Y0
+	VCVTPS2DQ Y0, Y0
+	VSUBPS Y2, Y1, Y1
+	VMULPS Y8, Y1, Y1
+	VCVTPS2DQ Y1, Y1
+	VPACKSSDW Y1, Y0, Y0
+	VPERMQ $0xd8, Y0, Y0
+	VEXTRACTI128 $1, Y0, X1
+	VPACKUSWB X1, X0, X0
+	VMOVDQU X0, (R15)
+	ADDQ $16, R15
+	ADDQ $64, R8
+	DECQ CX
+	JNZ sub
+	VZEROUPPER
+	RET
+
+// entries on one side of a limit, 8 at a time
+// func filterI32AVX2(a *args)
+TEXT ·filterI32AVX2(SB), NOSPLIT, $0-8
+	MOVQ a+0(FP), DI
+	MOVQ args_base(DI), R8
+	MOVQ args_ids(DI), R13
+	MOVQ args_n(DI), CX
+	MOVQ args_out(DI), R15
+	MOVQ args_out2(DI), R14
+	XORL AX, AX
+	XORL BX, BX
+	VPBROADCASTD args_bias(DI), Y8
+
+step:
+	VMOVDQU (R8)(AX*4), Y0
+	VPCMPGTD Y0, Y8, Y1
+	VMOVMSKPS Y1, R9
+
+keep:
+	TESTQ R9, R9
+	JZ kept
+	BSFQ R9, R10
+	LEAQ -1(R9), R11
+	ANDQ R11, R9
+	ADDQ AX, R10
+	MOVL (R8)(R10*4), R11
+	MOVL R11, (R15)(BX*4)
+	TESTQ R13, R13
+	JZ number
+	MOVL (R13)(R10*4), R10
+	JMP put
+
+number:
+	ADDL args_first(DI), R10
+
+put:
+	MOVL R10, (R14)(BX*4)
+	INCQ BX
+	JMP keep
+
+kept:
+	ADDQ $8, AX
+	CMPQ AX, CX
+	JLT step
+	MOVQ BX, args_found(DI)
+	VZEROUPPER
+	RET
+
+// entries on one side of a limit, 16 at a time
+// func filterI32AVX512(a *args)
+TEXT ·filterI32AVX512(SB), NOSPLIT, $0-8
+	MOVQ a+0(FP), DI
+	MOVQ args_base(DI), R8
+	MOVQ args_ids(DI), R13
+	MOVQ args_n(DI), CX
+	MOVQ args_out(DI), R15
+	MOVQ args_out2(DI), R14
+	XORL AX, AX
+	XORL BX, BX
+	VPBROADCASTD args_bias(DI), Z8
+	VPBROADCASTD args_first(DI), Z9
+	VPADDD iota<>(SB), Z9, Z9
+	MOVL $16, DX
+	VPBROADCASTD DX, Z10
+	KXNORW K1, K1, K1
+
+step:
+	SUBQ $16, CX
+	JLT tail
+	VMOVDQU32 (R8)(AX*4), Z0
+	VPCMPD $1, Z8, Z0, K2
+	KMOVW K2, R9
+	TESTL R9, R9
+	JZ next
+	POPCNTL R9, R10
+	VMOVDQA32 Z9, Z1
+	TESTQ R13, R13
+	JZ have
+	VMOVDQU32 (R13)(AX*4), Z1
+
+have:
+	VPCOMPRESSD.Z Z0, K2, Z0
+	VPCOMPRESSD.Z Z1, K2, Z1
+	VMOVDQU32 Z0, (R15)(BX*4)
+	VMOVDQU32 Z1, (R14)(BX*4)
+	ADDQ R10, BX
+
+next:
+	VPADDD Z10, Z9, Z9
+	ADDQ $16, AX
+	JMP step
+
+tail:
+	ADDQ $16, CX
+	JZ done
+	MOVL $1, DX
+	SHLL CX, DX
+	DECL DX
+	KMOVW DX, K1
+	VMOVDQU32.Z (R8)(AX*4), K1, Z0
+	VPCMPD $1, Z8, Z0, K2
+	KANDW K1, K2, K2
+	KMOVW K2, R9
+	POPCNTL R9, R10
+	VMOVDQA32 Z9, Z1
+	TESTQ R13, R13
+	JZ haveTail
+	VMOVDQU32.Z (R13)(AX*4), K1, Z1
+
+haveTail:
+	VPCOMPRESSD Z0, K2, (R15)(BX*4)
+	VPCOMPRESSD Z1, K2, (R14)(BX*4)
+	ADDQ R10, BX
+
+done:
+	MOVQ BX, args_found(DI)
+	VZEROUPPER
+	RET
+
+// entries on one side of a limit, 8 at a time
+// func filterLessAVX2(a *args)
+TEXT ·filterLessAVX2(SB), NOSPLIT, $0-8
+	MOVQ a+0(FP), DI
+	MOVQ args_base(DI), R8
+	MOVQ args_ids(DI), R13
+	MOVQ args_n(DI), CX
+	MOVQ args_out(DI), R15
+	MOVQ args_out2(DI), R14
+	XORL AX, AX
+	XORL BX, BX
+	VPBROADCASTD args_bias(DI), Y8
+
+step:
+	VMOVDQU (R8)(AX*4), Y0
+	VCMPPS $17, Y8, Y0, Y1
+	VMOVMSKPS Y1, R9
+
+keep:
+	TESTQ R9, R9
+	JZ kept
+	BSFQ R9, R10
+	LEAQ -1(R9), R11
+	ANDQ R11, R9
+	ADDQ AX, R10
+	MOVL (R8)(R10*4), R11
+	MOVL R11, (R15)(BX*4)
+	TESTQ R13, R13
+	JZ number
+	MOVL (R13)(R10*4), R10
+	JMP put
+
+number:
+	ADDL args_first(DI), R10
+
+put:
+	MOVL R10, (R14)(BX*4)
+	INCQ BX
+	JMP keep
+
+kept:
+	ADDQ $8, AX
+	CMPQ AX, CX
+	JLT step
+	MOVQ BX, args_found(DI)
+	VZEROUPPER
+	RET
+
+// entries on one side of a limit, 16 at a time
+// func filterLessAVX512(a *args)
+TEXT ·filterLessAVX512(SB), NOSPLIT, $0-8
+	MOVQ a+0(FP), DI
+	MOVQ args_base(DI), R8
+	MOVQ args_ids(DI), R13
+	MOVQ args_n(DI), CX
+	MOVQ args_out(DI), R15
+	MOVQ args_out2(DI), R14
+	XORL AX, AX
+	XORL BX, BX
+	VPBROADCASTD args_bias(DI), Z8
+	VPBROADCASTD args_first(DI), Z9
+	VPADDD iota<>(SB), Z9, Z9
+	MOVL $16, DX
+	VPBROADCASTD DX, Z10
+	KXNORW K1, K1, K1
+
+step:
+	SUBQ $16, CX
+	JLT tail
+	VMOVDQU32 (R8)(AX*4), Z0
+	VCMPPS $17, Z8, Z0, K2
+	KMOVW K2, R9
+	TESTL R9, R9
+	JZ next
+	POPCNTL R9, R10
+	VMOVDQA32 Z9, Z1
+	TESTQ R13, R13
+	JZ have
+	VMOVDQU32 (R13)(AX*4), Z1
+
+have:
+	VPCOMPRESSD.Z Z0, K2, Z0
+	VPCOMPRESSD.Z Z1, K2, Z1
+	VMOVDQU32 Z0, (R15)(BX*4)
+	VMOVDQU32 Z1, (R14)(BX*4)
+	ADDQ R10, BX
+
+next:
+	VPADDD Z10, Z9, Z9
+	ADDQ $16, AX
+	JMP step
+
+tail:
+	ADDQ $16, CX
+	JZ done
+	MOVL $1, DX
+	SHLL CX, DX
+	DECL DX
+	KMOVW DX, K1
+	VMOVDQU32.Z (R8)(AX*4), K1, Z0
+	VCMPPS $17, Z8, Z0, K2
+	KANDW K1, K2, K2
+	KMOVW K2, R9
+	POPCNTL R9, R10
+	VMOVDQA32 Z9, Z1
+	TESTQ R13, R13
+	JZ haveTail
+	VMOVDQU32.Z (R13)(AX*4), K1, Z1
+
+haveTail:
+	VPCOMPRESSD Z0, K2, (R15)(BX*4)
+	VPCOMPRESSD Z1, K2, (R14)(BX*4)
+	ADDQ R10, BX
+
+done:
+	MOVQ BX, args_found(DI)
+	VZEROUPPER
+	RET
+
+// entries on one side of a limit, 8 at a time
+// func filterGreaterAVX2(a *args)
+TEXT ·filterGreaterAVX2(SB), NOSPLIT, $0-8
+	MOVQ a+0(FP), DI
+	MOVQ args_base(DI), R8
+	MOVQ args_ids(DI), R13
+	MOVQ args_n(DI), CX
+	MOVQ args_out(DI), R15
+	MOVQ args_out2(DI), R14
+	XORL AX, AX
+	XORL BX, BX
+	VPBROADCASTD args_bias(DI), Y8
+
+step:
+	VMOVDQU (R8)(AX*4), Y0
+	VCMPPS $30, Y8, Y0, Y1
+	VMOVMSKPS Y1, R9
+
+keep:
+	TESTQ R9, R9
+	JZ kept
+	BSFQ R9, R10
+	LEAQ -1(R9), R11
+	ANDQ R11, R9
+	ADDQ AX, R10
+	MOVL (R8)(R10*4), R11
+	MOVL R11, (R15)(BX*4)
+	TESTQ R13, R13
+	JZ number
+	MOVL (R13)(R10*4), R10
+	JMP put
+
+number:
+	ADDL args_first(DI), R10
+
+put:
+	MOVL R10, (R14)(BX*4)
+	INCQ BX
+	JMP keep
+
+kept:
+	ADDQ $8, AX
+	CMPQ AX, CX
+	JLT step
+	MOVQ BX, args_found(DI)
+	VZEROUPPER
+	RET
+
+// entries on one side of a limit, 16 at a time
+// func filterGreaterAVX512(a *args)
+TEXT ·filterGreaterAVX512(SB), NOSPLIT, $0-8
+	MOVQ a+0(FP), DI
+	MOVQ args_base(DI), R8
+	MOVQ args_ids(DI), R13
+	MOVQ args_n(DI), CX
+	MOVQ args_out(DI), R15
+	MOVQ args_out2(DI), R14
+	XORL AX, AX
+	XORL BX, BX
+	VPBROADCASTD args_bias(DI), Z8
+	VPBROADCASTD args_first(DI), Z9
+	VPADDD iota<>(SB), Z9, Z9
+	MOVL $16, DX
+	VPBROADCASTD DX, Z10
+	KXNORW K1, K1, K1
+
+step:
+	SUBQ $16, CX
+	JLT tail
+	VMOVDQU32 (R8)(AX*4), Z0
+	VCMPPS $30, Z8, Z0, K2
+	KMOVW K2, R9
+	TESTL R9, R9
+	JZ next
+	POPCNTL R9, R10
+	VMOVDQA32 Z9, Z1
+	TESTQ R13, R13
+	JZ have
+	VMOVDQU32 (R13)(AX*4), Z1
+
+have:
+	VPCOMPRESSD.Z Z0, K2, Z0
+	VPCOMPRESSD.Z Z1, K2, Z1
+	VMOVDQU32 Z0, (R15)(BX*4)
+	VMOVDQU32 Z1, (R14)(BX*4)
+	ADDQ R10, BX
+
+next:
+	VPADDD Z10, Z9, Z9
+	ADDQ $16, AX
+	JMP step
+
+tail:
+	ADDQ $16, CX
+	JZ done
+	MOVL $1, DX
+	SHLL CX, DX
+	DECL DX
+	KMOVW DX, K1
+	VMOVDQU32.Z (R8)(AX*4), K1, Z0
+	VCMPPS $30, Z8, Z0, K2
+	KANDW K1, K2, K2
+	KMOVW K2, R9
+	POPCNTL R9, R10
+	VMOVDQA32 Z9, Z1
+	TESTQ R13, R13
+	JZ haveTail
+	VMOVDQU32.Z (R13)(AX*4), K1, Z1
+
+haveTail:
+	VPCOMPRESSD Z0, K2, (R15)(BX*4)
+	VPCOMPRESSD Z1, K2, (R14)(BX*4)
+	ADDQ R10, BX
+
+done:
+	MOVQ BX, args_found(DI)
+	VZEROUPPER
+	RET
+
+// entries on one side of a limit, 16 at a time
+// func filterU16AVX2(a *args)
+TEXT ·filterU16AVX2(SB), NOSPLIT, $0-8
+	MOVQ a+0(FP), DI
+	MOVQ args_base(DI), R8
+	MOVQ args_ids(DI), R13
+	MOVQ args_n(DI), CX
+	MOVQ args_out(DI), R15
+	MOVQ args_out2(DI), R14
+	XORL AX, AX
+	XORL BX, BX
+	MOVL args_bias(DI), DX
+	DECL DX
+	VMOVD DX, X8
+	VPBROADCASTW X8, Y8
+
+step:
+	VMOVDQU (R8)(AX*2), Y0
+	VPMINUW Y0, Y8, Y1
+	VPCMPEQW Y1, Y0, Y1
+	VPMOVMSKB Y1, R9
+	ANDL $0x55555555, R9
+
+keep:
+	TESTQ R9, R9
+	JZ kept
+	BSFQ R9, R10
+	LEAQ -1(R9), R11
+	ANDQ R11, R9
+	SHRQ $1, R10
+	ADDQ AX, R10
+	MOVWLZX (R8)(R10*2), R11
+	MOVW R11, (R15)(BX*2)
+	TESTQ R13, R13
+	JZ number
+	MOVL (R13)(R10*4), R10
+	JMP put
+
+number:
+	ADDL args_first(DI), R10
+
+put:
+	MOVL R10, (R14)(BX*4)
+	INCQ BX
+	JMP keep
+
+kept:
+	ADDQ $16, AX
+	CMPQ AX, CX
+	JLT step
+	MOVQ BX, args_found(DI)
+	VZEROUPPER
+	RET
+
+// entries on one side of a limit, 32 at a time
+// func filterU16AVX512(a *args)
+TEXT ·filterU16AVX512(SB), NOSPLIT, $0-8
+	MOVQ a+0(FP), DI
+	MOVQ args_base(DI), R8
+	MOVQ args_ids(DI), R13
+	MOVQ args_n(DI), CX
+	MOVQ args_out(DI), R15
+	MOVQ args_out2(DI), R14
+	XORL AX, AX
+	XORL BX, BX
+	MOVL args_bias(DI), DX
+	VPBROADCASTW DX, Z8
+	MOVL $-1, DX
+	KMOVD DX, K1
+
+step:
+	MOVQ CX, DX
+	SUBQ AX, DX
+	JLE done
+	CMPQ DX, $32
+	JGE load
+	MOVQ CX, R12
+	MOVQ DX, CX
+	MOVL $1, DX
+	SHLL CX, DX
+	DECL DX
+	KMOVD DX, K1
+	MOVQ R12, CX
+
+load:
+	VMOVDQU16.Z (R8)(AX*2), K1, Z0
+	VPCMPUW $1, Z8, Z0, K1, K2
+	KMOVD K2, R9
+
+keep:
+	TESTQ R9, R9
+	JZ kept
+	BSFQ R9, R10
+	LEAQ -1(R9), R11
+	ANDQ R11, R9
+	ADDQ AX, R10
+	MOVWLZX (R8)(R10*2), R11
+	MOVW R11, (R15)(BX*2)
+	TESTQ R13, R13
+	JZ number
+	MOVL (R13)(R10*4), R10
+	JMP put
+
+number:
+	ADDL args_first(DI), R10
+
+put:
+	MOVL R10, (R14)(BX*4)
+	INCQ BX
+	JMP keep
+
+kept:
+	ADDQ $32, AX
+	JMP step
+
+done:
+	MOVQ BX, args_found(DI)
+	VZEROUPPER
+	RET

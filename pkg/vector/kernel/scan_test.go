@@ -79,6 +79,38 @@ func TestQuantiseTable(t *testing.T) {
 	})
 }
 
+func TestPQ4Table(t *testing.T) {
+	eachPlace(t, func(s Set, p *place) {
+		for _, dims := range []int{1, 2, 4, 8, 13} {
+			for _, m := range []int{1, 2, 63, 64, 65, 200} {
+				q, book, table := take[float32](p, m*dims), take[float32](p, 16*m*dims), take[float32](p, 16*m)
+				fill(p.r, 0, q)
+				fill(p.r, 0, book)
+				for _, l2 := range []bool{true, false} {
+					if l2 {
+						s.PQ4TableL2(q, book, dims, table)
+					} else {
+						s.PQ4TableIP(q, book, dims, table)
+					}
+					for i, got := range table {
+						j, c := i/16, i%16
+						centroid := make([]float32, dims)
+						for d := range dims {
+							centroid[d] = book[(j*dims+d)*16+c]
+						}
+						wantL2, want, terms := ref(q[j*dims:(j+1)*dims], centroid)
+						if l2 {
+							want, terms = wantL2, wantL2
+						}
+						checkClose(t, fmt.Sprintf("entry %d of %d", i, 16*m), got, want, terms, dims)
+					}
+				}
+				p.check()
+			}
+		}
+	})
+}
+
 // checkQuantised adds up one column and compares the sum that the bytes stand for.
 func checkQuantised(t *testing.T, lut []byte, table []float32, scale, bias float32) {
 	t.Helper()

@@ -168,3 +168,63 @@ func andOrPOPCNT(a *args)
 
 //go:noescape
 func bits4POPCNT(a *args)
+
+//go:noescape
+func pq4AVX2(a *args)
+
+//go:noescape
+func pq4AVX512(a *args)
+
+//go:noescape
+func pq4VBMI(a *args)
+
+//go:noescape
+func pq4WideVBMI(a *args)
+
+//go:noescape
+func pq4TableL2AVX2(a *args)
+
+//go:noescape
+func pq4TableIPAVX2(a *args)
+
+//go:noescape
+func pq4TableL2AVX512(a *args)
+
+//go:noescape
+func pq4TableIPAVX512(a *args)
+
+//go:noescape
+func tableSpanAVX2(a *args)
+
+//go:noescape
+func tableBytesAVX2(a *args)
+
+//go:noescape
+func filterI32AVX2(a *args)
+
+//go:noescape
+func filterI32AVX512(a *args)
+
+//go:noescape
+func filterLessAVX2(a *args)
+
+//go:noescape
+func filterLessAVX512(a *args)
+
+//go:noescape
+func filterGreaterAVX2(a *args)
+
+//go:noescape
+func filterGreaterAVX512(a *args)
+
+//go:noescape
+func filterU16AVX2(a *args)
+
+//go:noescape
+func filterU16AVX512(a *args)
+
+//go:noescape
+func tileAVX2(a *args)
+
+//go:noescape
+func tileAVX512(a *args)

@@ -34,24 +34,28 @@ type table struct {
 	// decode turns dim components at base into floats at out, by Elem; F32 has none.
 	decode [Bit]kernelFunc
 
-	sq8, u4, bits4 kernelFunc
-	pq4, pq4Wide   kernelFunc
-	hamming, andOr kernelFunc
-	filterI32      kernelFunc
-	filterLess     kernelFunc
-	filterGreater  kernelFunc
-	filterU16      kernelFunc
-	tile           kernelFunc
-	prefetch       kernelFunc
-	i8             [numI8]kernelFunc
-	u8Table        kernelFunc
+	sq8, u4, bits4         kernelFunc
+	pq4, pq4Wide           kernelFunc
+	hamming, andOr         kernelFunc
+	filterI32              kernelFunc
+	filterLess             kernelFunc
+	filterGreater          kernelFunc
+	filterU16              kernelFunc
+	tile                   kernelFunc
+	prefetch               kernelFunc
+	i8                     [numI8]kernelFunc
+	pq4TableL2, pq4TableIP kernelFunc
+	tableSpan, tableBytes  kernelFunc
 }
 
-// call runs k. The pointers in a are hidden from the compiler's escape analysis, which would else move every query and
-// result buffer of every caller to the heap; a kernel keeps none of them.
-func (k kernelFunc) call(a *args) {
+// call runs k. No kernel keeps any of the pointers in a.
+func (k kernelFunc) call(a *args) { k(hide(a)) }
+
+// hide returns a so that the compiler's escape analysis loses sight of it: through a function pointer, or stored in what a
+// pointer leads to, every query and result buffer of every caller would else move to the heap.
+func hide(a *args) *args {
 	p := uintptr(unsafe.Pointer(a))
-	k(*(**args)(unsafe.Pointer(&p)))
+	return *(**args)(unsafe.Pointer(&p))
 }
 
 // callBytes is how many bytes one call of a kernel reads, about; longer work is cut, because a goroutine inside assembly
@@ -63,14 +67,14 @@ func rowsPerCall(size int) int { return max(32, callBytes/max(size, 1)&^31) }
 
 // cut calls k for the rows of a, at most rowsPerCall at a time. outSize is the bytes per row in out and out2.
 func (k kernelFunc) cut(a *args, rowSize, outSize int) {
-	limit := rowsPerCall(rowSize)
+	hidden, limit := hide(a), rowsPerCall(rowSize)
 	for n := a.n; n > limit; n -= limit {
-		a.n = limit
-		k.call(a)
-		a.skip(limit, outSize)
-		a.n = n - limit
+		hidden.n = limit
+		k(hidden)
+		hidden.skip(limit, outSize)
+		hidden.n = n - limit
 	}
-	k.call(a)
+	k(hidden)
 }
 
 func (a *args) skip(n, outSize int) {

@@ -187,7 +187,9 @@ func (b *builder) scans() {
 		b.add(fmt.Sprintf("pq4wide/dims=%d", per), size, rows, func(int) { b.s.PQ4ScanWide(lut, blocks, m, wide) })
 		if per == 2 {
 			table := b.floats(16 * m)
-			b.add("pq4/table", float64(64*m), 1, func(int) { b.s.QuantiseTable(lut, table) })
+			b.add("pq4/quantise-table", float64(64*m), 1, func(int) { b.s.QuantiseTable(lut, table) })
+			q, book := b.floats(b.dim), b.floats(16*b.dim)
+			b.add("pq4/table-l2", float64(64*b.dim), 1, func(int) { b.s.PQ4TableL2(q, book, per, table) })
 		}
 	}
 	if b.dim != Dims()[0] {
