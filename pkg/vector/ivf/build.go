@@ -3,10 +3,9 @@ package ivf
 import (
 	"context"
 	"fmt"
-	"math"
 
 	"github.com/gyr-db/gyr/pkg/vector"
-	"github.com/gyr-db/gyr/pkg/vector/internal/sq8"
+	"github.com/gyr-db/gyr/pkg/vector/internal/rabitq"
 	"github.com/gyr-db/gyr/pkg/vector/internal/work"
 )
 
@@ -45,6 +44,7 @@ func assemble(ctx context.Context, cfg Config, rows vector.Rows, progress func(f
 	}
 	g := c.dropEmpty(group(assign, k))
 	h := header{metric: cfg.Metric, coding: cfg.Coding, dim: rows.Dim(), lists: c.lists(), asked: cfg.Lists, rows: n, scale: 1, widen: 1, reach: true}
+	h.measureCodes(cfg, g.offs)
 	img, err := newImage(h, h.plan())
 	if err != nil {
 		return nil, err
@@ -77,61 +77,16 @@ func (c *clustering) dropEmpty(g grouping) grouping {
 	return grouping{offs: offs, ids: g.ids}
 }
 
-// encode fills in codes and bounds.
-func (img *Image) encode(ctx context.Context, cfg Config, rows vector.Rows) error {
-	q := sq8.Quantiser{Set: cfg.Set, Metric: cfg.Metric, Mean: img.mean, Scale: 1}
-	if cfg.Coding.scalar() {
-		q.Train(rows)
-		img.head.scale = q.Scale
+// measureCodes sets how large the codes are.
+func (h *header) measureCodes(cfg Config, offs []uint32) {
+	switch h.coding {
+	case PQ:
+		h.parts, h.bits = cfg.Parts, cfg.Bits
+	case RaBitQ:
+		h.parts, h.bits = rabitq.Nibbles(h.dim), 4
 	}
-	// One list per call: it is the unit of bounds.
-	return work.Try(ctx, work.Workers(cfg.Workers), img.count(), func(l int) {
-		e := listEncoder{img: img, quant: &q, coder: q.NewCoder(rows), centroid: img.centroid(l)}
-		for at := img.offs[l]; at < img.offs[l+1]; at++ {
-			e.row(at)
-		}
-		img.reach[l] = e.reach
-	})
-}
-
-// listEncoder encodes the rows of one list.
-type listEncoder struct {
-	img      *Image
-	quant    *sq8.Quantiser
-	coder    *sq8.Coder
-	centroid []float32
-	reach    listReach
-}
-
-func (e *listEncoder) row(at uint32) {
-	x := e.coder.Prepared(int(e.img.ids[at]))
-	e.reach.Radius = max(e.reach.Radius, radius(x, e.centroid))
-	if !e.img.head.coding.scalar() {
-		return
+	if h.blocked() {
+		at := blockStarts(offs)
+		h.blocks = int(at[len(at)-1])
 	}
-	code := e.img.codes.Row(at)
-	_, norm, _ := e.quant.Encode(x, code)
-	e.reach.Widen(e.quant.Residual(x, code))
-	if e.quant.Metric == vector.IP {
-		return
-	}
-	e.img.weight[at] = norm
-	if e.quant.Metric == vector.Cosine && e.quant.Set.Dot(x, x) == 0 {
-		// A row of length 0 has cosine 0 with every query, as if it lay at the distance of the root of 2, not of 1.
-		inv := 1 / float64(e.quant.Scale)
-		e.img.weight[at] += int32(min(inv*inv, 1<<24))
-	}
-}
-
-// radius returns a number that is not below the distance of two vectors.
-func radius(x, y []float32) float32 {
-	var sum float64
-	for d, v := range x {
-		e := float64(v) - float64(y[d])
-		sum += e * e
-	}
-	if r := math.Sqrt(sum) * (1 + 1e-6); r < math.MaxFloat32 {
-		return float32(r)
-	}
-	return float32(math.Inf(1))
 }

@@ -14,7 +14,7 @@ import (
 func image(t testing.TB, rows vector.Rows, cfg Config) []byte {
 	t.Helper()
 	cfg.Set = testSet(t)
-	img, err := Build(t.Context(), cfg, rows, nil)
+	img, err := Build(t.Context(), complete(cfg, rows.Dim()), rows, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -142,7 +142,11 @@ func TestOddRows(t *testing.T) {
 				hits, _ := search(t, x, queries, 10, 16, nil)
 				recall := sample.Recall(metric, hits, exact(t, x, queries, 10, nil))
 				t.Logf("%s %s %s: recall %.3f", name, metric, coding, recall)
-				if recall < 0.9 && !math.IsInf(float64(hits[0][0].Score), 0) {
+				least := 0.9
+				if coding == PQ {
+					least = 0.85 // with two dimensions per code, few errors are much like all others
+				}
+				if recall < least && !math.IsInf(float64(hits[0][0].Score), 0) {
 					t.Errorf("%s %s %s: recall %.3f", name, metric, coding, recall)
 				}
 			}

@@ -4,6 +4,7 @@ import (
 	"fmt"
 
 	"github.com/gyr-db/gyr/pkg/vector"
+	"github.com/gyr-db/gyr/pkg/vector/internal/pq"
 	"github.com/gyr-db/gyr/pkg/vector/kernel"
 )
 
@@ -11,6 +12,7 @@ import (
 const (
 	MaxLists = 65536
 	MaxDim   = 32768
+	MaxBits  = pq.MaxBits // of a sub-quantiser
 
 	maxRows = 1<<31 - 1
 	// minPerList is the number of rows per list from which on an index has as many lists as asked for; fewer rows get fewer
@@ -28,8 +30,8 @@ const (
 	Plain  Coding = iota // nothing: searches score the raw vectors of whole lists
 	SQ8                  // a byte per dimension; a search scores exactly what codes cannot tell apart, but for rare errors
 	Exact                // the codes of SQ8, with bounds of their errors: results are those of Plain, without exception
-	PQ                   // codes of a product quantiser
-	RaBitQ               // a bit per dimension
+	PQ                   // codes of a product quantiser; errors are known from a sample of queries
+	RaBitQ               // a bit per dimension; errors are known but for their sign
 
 	numCodings
 )
@@ -44,6 +46,9 @@ func (c Coding) String() string {
 // scalar reports whether codes are a byte per dimension.
 func (c Coding) scalar() bool { return c == SQ8 || c == Exact }
 
+// residual reports whether what is left of a row without its list's reference is coded.
+func (c Coding) residual() bool { return c == PQ || c == RaBitQ }
+
 // Config says what to build.
 type Config struct {
 	Set     kernel.Set
@@ -51,6 +56,12 @@ type Config struct {
 	Lists   int // lists asked for, 1 to MaxLists
 	Coding  Coding
 	Workers int // goroutines; 0 means one per processor
+
+	Parts int // sub-quantisers of PQ; the dimension is a multiple
+	Bits  int // of each of them, 1 to MaxBits
+	// Along, for PQ with IP and Cosine, is how much errors along a row count beside those across it, in order to err less for
+	// queries that lie near it. 0 and 1 mean as much.
+	Along float32
 }
 
 func (c Config) validate(rows vector.Rows) error {
@@ -65,6 +76,8 @@ func (c Config) validate(rows vector.Rows) error {
 		return fmt.Errorf("dimension %d is not in [1, %d]", rows.Dim(), MaxDim)
 	case rows.Len() > maxRows:
 		return fmt.Errorf("%d rows are too many for one index", rows.Len())
+	case c.Coding == PQ:
+		return pq.Check(rows.Dim(), c.Parts, c.Bits)
 	}
 	return nil
 }

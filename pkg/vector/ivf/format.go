@@ -7,6 +7,8 @@ import (
 
 	"github.com/gyr-db/gyr/pkg/vector"
 	"github.com/gyr-db/gyr/pkg/vector/internal/imagefile"
+	"github.com/gyr-db/gyr/pkg/vector/internal/pq"
+	"github.com/gyr-db/gyr/pkg/vector/internal/rabitq"
 	"github.com/gyr-db/gyr/pkg/vector/internal/sq8"
 	"github.com/gyr-db/gyr/pkg/vector/kernel"
 )
@@ -19,6 +21,10 @@ import (
 // Lists are numbered as centroids; list l has the places offsets[l] to offsets[l+1] of rows, codes and weights. Which of the
 // other sections a file has depends on the coding. Minor version 1 added the codings after SQ8 and the section reach, which
 // SQ8 may lack; the widening is not used any more.
+//
+// PQ and RaBitQ code what is left of a row without the list's reference, its centroid times its pull. Codes of 4 bits lie in
+// blocks of 32 rows (kernel.PackPQ4), and each list starts with a new block; others are a byte per sub-quantiser. RaBitQ's
+// bits are taken four at a time. Factors are what a score needs beside a code: see factors in residual.go.
 
 const (
 	kindCentroids imagefile.Kind = iota + 1
@@ -29,12 +35,15 @@ const (
 	kindWeights
 	kindChecksums
 	kindReach
+	kindBooks
+	kindBlocks
+	kindFactors
 )
 
 func format() *imagefile.Format {
 	return &imagefile.Format{
 		Name: "an IVF index", Magic: "GYRVIVFL", Major: 1, Minor: 1,
-		Sections: []string{"", "centroids", "offsets", "rows", "mean", "codes", "weights", "checksums", "reach"},
+		Sections: []string{"", "centroids", "offsets", "rows", "mean", "codes", "weights", "checksums", "reach", "books", "blocks", "factors"},
 	}
 }
 
@@ -53,6 +62,23 @@ type header struct {
 	scale  float32
 	widen  int  // kept for readers of minor version 0
 	reach  bool // whether there is a section of that kind
+	parts  int  // of PQ and RaBitQ
+	bits   int  // of a part
+	blocks int  // of 32 rows, for codes of 4 bits
+}
+
+// blocked reports whether codes lie in blocks.
+func (h *header) blocked() bool { return h.coding.residual() && h.bits == 4 }
+
+// factors returns how many numbers there are beside each code.
+func (h *header) factors() int {
+	switch {
+	case h.coding == RaBitQ:
+		return 2
+	case h.coding == PQ && h.metric == vector.L2:
+		return 1
+	}
+	return 0
 }
 
 func (h *header) plan() imagefile.Layout {
@@ -70,6 +96,18 @@ func (h *header) plan() imagefile.Layout {
 	if h.reach {
 		sections = append(sections, imagefile.Section{Kind: kindReach, Length: uint64(h.lists) * reachSize})
 	}
+	if h.coding == PQ {
+		sections = append(sections, imagefile.Section{Kind: kindBooks, Length: row << h.bits})
+	}
+	switch {
+	case h.blocked():
+		sections = append(sections, imagefile.Section{Kind: kindBlocks, Length: uint64(h.blocks) * uint64(h.parts) * 16})
+	case h.coding.residual():
+		sections = append(sections, imagefile.Section{Kind: kindCodes, Length: n * uint64(h.parts)})
+	}
+	if f := uint64(h.factors()); f > 0 {
+		sections = append(sections, imagefile.Section{Kind: kindFactors, Length: n * f * 4})
+	}
 	return format().Plan(sections...)
 }
 
@@ -81,7 +119,9 @@ func (h *header) encode() []byte {
 	le.PutUint32(b[4:], uint32(h.dim))
 	le.PutUint32(b[8:], uint32(h.lists))
 	le.PutUint32(b[12:], uint32(h.asked))
+	le.PutUint32(b[16:], uint32(h.parts))
 	le.PutUint64(b[20:], uint64(h.rows))
+	le.PutUint32(b[28:], uint32(h.bits))
 	le.PutUint32(b[32:], math.Float32bits(h.scale))
 	return b
 }
@@ -96,6 +136,7 @@ func decodeHeader(l *imagefile.Layout, b []byte) (*header, error) {
 		metric: vector.Metric(b[0]), coding: Coding(b[1]), widen: int(le.Uint16(b[2:])), dim: int(le.Uint32(b[4:])),
 		lists: int(le.Uint32(b[8:])), asked: int(le.Uint32(b[12:])), scale: math.Float32frombits(le.Uint32(b[32:])),
 	}
+	h.parts, h.bits = int(le.Uint32(b[16:])), int(le.Uint32(b[28:]))
 	rows := le.Uint64(b[20:])
 	switch {
 	case !h.metric.Dense(), h.dim < 1, h.dim > MaxDim, h.lists > MaxLists, rows > maxRows, uint64(h.lists) > rows,
@@ -103,8 +144,28 @@ func decodeHeader(l *imagefile.Layout, b []byte) (*header, error) {
 		!(h.scale > 0) || math.IsInf(float64(h.scale), 0):
 		return nil, imagefile.Corrupt("header", "parameters out of range")
 	}
+	if err := h.checkParts(); err != nil {
+		return nil, err
+	}
 	h.rows = int(rows)
+	if blocks, ok := l.Find(kindBlocks); ok && h.blocked() {
+		h.blocks = int(blocks.Length) / (16 * h.parts)
+	}
 	_, h.reach = l.Find(kindReach)
 	h.reach = h.reach || h.coding > SQ8
 	return h, l.CheckLengths(h.plan())
+}
+
+func (h *header) checkParts() error {
+	var err error
+	switch {
+	case h.coding == PQ:
+		err = pq.Check(h.dim, h.parts, h.bits)
+	case h.coding == RaBitQ && (h.parts != rabitq.Nibbles(h.dim) || h.bits != 4):
+		err = fmt.Errorf("%d groups of %d bits", h.parts, h.bits)
+	}
+	if err != nil {
+		return imagefile.Corrupt("header", "%s", err)
+	}
+	return nil
 }

@@ -48,13 +48,20 @@ func TestRoundTrip(t *testing.T) {
 
 // TestFlips changes single bytes all over a file: each must be reported as corruption of the section that it lies in.
 func TestFlips(t *testing.T) {
-	b := image(t, sample.Clustered(9, 0, 300, 5, 4), Config{Metric: vector.L2, Lists: 5, Coding: SQ8})
+	for _, cfg := range []Config{{Coding: SQ8}, {Coding: Exact}, {Coding: PQ, Parts: 5, Bits: 4}, {Coding: PQ, Parts: 1, Bits: 8}, {Coding: RaBitQ}} {
+		cfg.Metric, cfg.Lists = vector.L2, 5
+		flips(t, image(t, sample.Clustered(9, 0, 200, 5, 4), cfg))
+	}
+}
+
+func flips(t *testing.T, b []byte) {
+	t.Helper()
 	l, _, err := format().Header(bytes.NewReader(b), int64(len(b)))
 	if err != nil {
 		t.Fatal(err)
 	}
 	seen := map[string]int{}
-	for at := 0; at < len(b); at += 7 {
+	for at := 0; at < len(b); at += 13 {
 		where := l.Where(uint64(at))
 		for _, bit := range []byte{1, 0x80} {
 			b[at] ^= bit
@@ -142,12 +149,43 @@ func TestForged(t *testing.T) {
 	}
 }
 
+// TestForgedCodes does the same with files of the other codings.
+func TestForgedCodes(t *testing.T) {
+	rows := sample.Clustered(9, 0, 200, 6, 4)
+	for name, c := range map[string]struct {
+		cfg  Config
+		edit func(b []byte, at func(imagefile.Kind) uint64)
+	}{
+		"parts":    {Config{Coding: PQ, Parts: 3, Bits: 4}, func(b []byte, _ func(imagefile.Kind) uint64) { b[28] = 6 }},
+		"no parts": {Config{Coding: PQ, Parts: 3, Bits: 4}, func(b []byte, _ func(imagefile.Kind) uint64) { b[28] = 0 }},
+		"bits":     {Config{Coding: PQ, Parts: 3, Bits: 4}, func(b []byte, _ func(imagefile.Kind) uint64) { b[40] = 5 }},
+		"no bits":  {Config{Coding: PQ, Parts: 3, Bits: 4}, func(b []byte, _ func(imagefile.Kind) uint64) { b[40] = 0 }},
+		"nibbles":  {Config{Coding: RaBitQ}, func(b []byte, _ func(imagefile.Kind) uint64) { b[28] = 1 }},
+		"code":     {Config{Coding: PQ, Parts: 3, Bits: 5}, func(b []byte, at func(imagefile.Kind) uint64) { b[at(kindCodes)+9] = 32 }},
+		"reach":    {Config{Coding: Exact}, func(b []byte, at func(imagefile.Kind) uint64) { b[at(kindReach)+3] |= 0x80 }},
+		"pull":     {Config{Coding: Exact}, func(b []byte, at func(imagefile.Kind) uint64) { b[at(kindReach)+15] = 0x41 }},
+	} {
+		c.cfg.Metric, c.cfg.Lists = vector.L2, 3
+		b := image(t, rows, c.cfg)
+		l, _, err := format().Header(bytes.NewReader(b), int64(len(b)))
+		if err != nil {
+			t.Fatal(err)
+		}
+		c.edit(b, func(k imagefile.Kind) uint64 { s, _ := l.Find(k); return s.Off })
+		format().Reseal(b)
+		if err := load(b); !errors.Is(err, vector.ErrCorrupt) {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+}
+
 // FuzzLoad: whatever a file holds, loading refuses it or gives an index that can be searched.
 func FuzzLoad(f *testing.F) {
 	rows := sample.Clustered(9, 0, 70, 3, 4)
 	for _, coding := range codings {
 		for _, m := range []vector.Metric{vector.L2, vector.IP} {
 			f.Add(image(f, rows, Config{Metric: m, Lists: 2, Coding: coding}), true)
+			f.Add(image(f, rows, Config{Metric: m, Lists: 2, Coding: PQ, Parts: 1, Bits: 3}), true)
 		}
 	}
 	f.Fuzz(func(t *testing.T, b []byte, fix bool) {

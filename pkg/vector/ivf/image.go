@@ -27,15 +27,22 @@ type lists struct {
 	mean   []float32
 	codes  kernel.Codes
 	weight []int32 // |code|^2; zero for inner product
+	// Only with codes of residuals.
+	books   []float32
+	blocks  []byte
+	blockAt []uint32 // the first block of each list, and their number
+	bytes   []byte   // codes that do not lie in blocks
+	factors []float32
 }
 
-// listReach bounds the rows of a list.
+// listReach is what is known of all rows of a list.
 type listReach struct {
-	sq8.Reach         // of scalar codes
+	sq8.Reach         // of scalar codes; of RaBitQ, Off is the greatest Spread
 	Radius    float32 // the greatest distance of a row from the centroid; for Cosine, of rows of length 1
+	Pull      float32 // what the centroid is multiplied with to come nearest to the rows; 1 but for Cosine
 }
 
-const reachSize = 12
+const reachSize = 16
 
 func (l *lists) count() int { return max(0, len(l.offs)-1) }
 
@@ -59,6 +66,12 @@ func newImage(h header, layout imagefile.Layout) (*Image, error) {
 		mean:      imagefile.Words[float32](file.Section(kindMean)),
 		codes:     kernel.Codes{Data: file.Section(kindCodes), Stride: kernel.CodeStride(h.dim)},
 		weight:    imagefile.Words[int32](file.Section(kindWeights)),
+		books:     imagefile.Words[float32](file.Section(kindBooks)),
+		blocks:    file.Section(kindBlocks),
+		factors:   imagefile.Words[float32](file.Section(kindFactors)),
+	}
+	if h.coding.residual() {
+		img.bytes, img.codes = img.codes.Data, kernel.Codes{}
 	}
 	return img, nil
 }
@@ -69,6 +82,15 @@ func reaches(b []byte) []listReach {
 		return nil
 	}
 	return unsafe.Slice((*listReach)(unsafe.Pointer(&b[0])), len(b)/reachSize)
+}
+
+// blockStarts returns the first block of each list, and the number of blocks.
+func blockStarts(offs []uint32) []uint32 {
+	at := make([]uint32, max(1, len(offs)))
+	for l := range len(offs) - 1 {
+		at[l+1] = at[l] + (offs[l+1]-offs[l]+kernel.PQ4Block-1)/kernel.PQ4Block
+	}
+	return at
 }
 
 // check makes sure that every row lies in exactly one list, and that no list is empty.
@@ -85,8 +107,19 @@ func (img *Image) check() error {
 		return corrupt(kindOffsets, "the lists have %d rows, expected %d", at, n)
 	}
 	for l, r := range img.reach {
-		if !(r.Off >= 0) || !(r.Norm >= 0) || !(r.Radius >= 0) {
+		if !(r.Off >= 0) || !(r.Norm >= 0) || !(r.Radius >= 0) || !(r.Pull >= 0 && r.Pull <= 1) {
 			return corrupt(kindReach, "list %d has the bounds %v", l, r)
+		}
+	}
+	if img.head.blocked() {
+		img.blockAt = blockStarts(img.offs)
+		if got, want := img.head.blocks, img.blockAt[len(img.blockAt)-1]; got != int(want) {
+			return corrupt(kindBlocks, "%d blocks, expected %d", got, want)
+		}
+	}
+	for at, code := range img.bytes {
+		if int(code)>>img.head.bits != 0 {
+			return corrupt(kindCodes, "row %d has a code of more than %d bits", at/img.head.parts, img.head.bits)
 		}
 	}
 	seen := make([]uint64, (n+63)/64)
@@ -110,6 +143,14 @@ func (img *Image) Metric() vector.Metric { return img.head.metric }
 
 // Coding returns what lists hold beside row numbers.
 func (img *Image) Coding() Coding { return img.head.coding }
+
+// Parts returns the number of sub-quantisers of PQ, 0 for other codings.
+func (img *Image) Parts() int {
+	if img.head.coding != PQ {
+		return 0
+	}
+	return img.head.parts
+}
 
 // Lists returns the number of lists, which may be smaller than asked for.
 func (img *Image) Lists() int { return img.head.lists }

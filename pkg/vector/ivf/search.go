@@ -6,6 +6,7 @@ import (
 	"sync"
 
 	"github.com/gyr-db/gyr/pkg/vector"
+	"github.com/gyr-db/gyr/pkg/vector/internal/rabitq"
 	"github.com/gyr-db/gyr/pkg/vector/internal/sq8"
 	"github.com/gyr-db/gyr/pkg/vector/kernel"
 	"github.com/gyr-db/gyr/pkg/vector/topk"
@@ -13,12 +14,13 @@ import (
 
 // Index answers searches over an image. It is safe for concurrent use.
 type Index struct {
-	img     *Image
-	rows    vector.Rows
-	quant   sq8.Quantiser
-	coarse  coarse
-	inPlace bool      // whether raw vectors lie in memory
-	scratch sync.Pool // of *searcher
+	img      *Image
+	rows     vector.Rows
+	quant    sq8.Quantiser
+	coarse   coarse
+	rotation *rabitq.Rotation // of RaBitQ
+	inPlace  bool             // whether raw vectors lie in memory
+	scratch  sync.Pool        // of *searcher
 }
 
 // NewIndex returns an index that owns the image and reads raw vectors from rows, which must outlive it.
@@ -32,6 +34,9 @@ func NewIndex(set kernel.Set, img *Image, rows vector.Rows) (*Index, error) {
 	x.inPlace = !fetched
 	x.quant = sq8.Quantiser{Set: set, Metric: img.Metric(), Mean: img.mean, Scale: img.head.scale}
 	x.coarse = newCoarse(set, img)
+	if img.head.coding == RaBitQ {
+		x.rotation = rabitq.NewRotation(img.Dim())
+	}
 	x.scratch.New = func() any { return newSearcher(x) }
 	return x, nil
 }
@@ -56,6 +61,12 @@ type Params struct {
 	K      int
 	Probe  int           // lists to look at, at least 1; more than there are means all
 	Filter vector.Filter // nil allows all rows
+
+	// Rerank is how many of the best rows by code of PQ and RaBitQ are scored exactly, at least K; 0 means all whose errors
+	// allow them to be among the best.
+	Rerank int
+	// QueryBits is the number of bits per dimension that RaBitQ sees of a query, 1 to 8; 0 means all.
+	QueryBits int
 }
 
 // Search returns for each query (row-major) the min(K, allowed) best allowed rows, best first, equal scores by row.
@@ -137,13 +148,15 @@ func newSearcher(x *Index) *searcher {
 	switch {
 	case x.img.head.coding.scalar():
 		s.codes = newScalarCoder(s)
+	case x.img.head.coding.residual():
+		s.codes = newResidualCoder(s)
 	}
 	return s
 }
 
 func (s *searcher) begin(p Params) {
 	n := s.x.img.Len()
-	s.p = Params{K: min(p.K, n), Probe: min(p.Probe, s.x.img.count()), Filter: p.Filter}
+	s.p = Params{K: min(p.K, n), Probe: min(p.Probe, s.x.img.count()), Filter: p.Filter, Rerank: min(p.Rerank, n), QueryBits: p.QueryBits}
 	s.allowed, s.words = n, nil
 	if p.Filter != nil {
 		s.allowed = max(0, min(n, p.Filter.Count()))
@@ -167,7 +180,11 @@ func (s *searcher) search(ctx context.Context, query []float32) ([]uint64, error
 	q := &s.x.quant
 	s.scorer = vector.NewScorer(q.Set, q.Metric, s.x.rows.Elem(), query)
 	if s.codes != nil {
-		s.pool.reset(s.p.K, false)
+		if s.p.Rerank > 0 && s.x.img.head.coding.residual() {
+			s.pool.reset(max(s.p.K, s.p.Rerank), true)
+		} else {
+			s.pool.reset(s.p.K, false)
+		}
 		s.codes.begin(query)
 	}
 	scanned, err := s.run(ctx, query)

@@ -16,7 +16,18 @@ import (
 
 var metrics = []vector.Metric{vector.L2, vector.IP, vector.Cosine}
 
-var codings = []Coding{Plain, SQ8, Exact}
+var codings = []Coding{Plain, SQ8, Exact, PQ, RaBitQ}
+
+// complete fills in what a coding needs besides.
+func complete(c Config, dim int) Config {
+	if c.Coding != PQ || c.Parts > 0 {
+		return c
+	}
+	if c.Parts, c.Bits = dim, 4; dim%2 == 0 {
+		c.Parts = dim / 2
+	}
+	return c
+}
 
 func testSet(t testing.TB) kernel.Set {
 	t.Helper()
@@ -32,7 +43,7 @@ func build(t testing.TB, rows vector.Rows, cfg Config) *Index {
 	if cfg.Set == (kernel.Set{}) {
 		cfg.Set = testSet(t)
 	}
-	img, err := Build(t.Context(), cfg, rows, nil)
+	img, err := Build(t.Context(), complete(cfg, rows.Dim()), rows, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -121,7 +132,7 @@ func filters(rows vector.Matrix) map[string]*sample.Bits {
 }
 
 func TestRecall(t *testing.T) {
-	const n, dim, k, nq = 20000, 48, 10, 100
+	const n, dim, k, nq = 12000, 32, 10, 60
 	rows := sample.Clustered(1, 0, n, dim, 100)
 	queries := sample.Clustered(1, 1, nq, dim, 100).Data
 	for _, metric := range metrics {
