@@ -10,6 +10,7 @@ import (
 	"testing"
 
 	"github.com/gyr-db/gyr/pkg/bitset"
+	"github.com/gyr-db/gyr/pkg/diskcache"
 	"github.com/gyr-db/gyr/pkg/index"
 	"github.com/gyr-db/gyr/pkg/objstore/mem"
 	"github.com/gyr-db/gyr/pkg/plan"
@@ -309,7 +310,15 @@ func (h *history) seal(t *testing.T) *Sealed {
 	if _, err := Write(ctx, store, "a", h.schema, rows); err != nil {
 		t.Fatal(err)
 	}
-	seg, err := OpenSealed(ctx, store, SealedConfig{ID: 3, Partition: testPartition, Dir: "a", Schema: h.schema})
+	cache, err := diskcache.Open(diskcache.Config{Dir: t.TempDir()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	onDisk := h.r.Uint64()
+	seg, err := OpenSealed(ctx, store, SealedConfig{
+		ID: 3, Partition: testPartition, Dir: "a", Schema: h.schema,
+		Cache: cache, Cold: func(f int64) bool { return onDisk>>(f&63)&1 == 1 },
+	})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -9,6 +9,7 @@ import (
 
 	"github.com/klauspost/compress/zstd"
 
+	"github.com/gyr-db/gyr/pkg/diskcache"
 	"github.com/gyr-db/gyr/pkg/errs"
 	"github.com/gyr-db/gyr/pkg/index"
 	"github.com/gyr-db/gyr/pkg/objstore"
@@ -26,6 +27,9 @@ type SealedConfig struct {
 	// NoVectors leaves vectors in the bucket: Search and Vectors are refused, Fetch reads the pages that it needs. For
 	// compaction and for tools.
 	NoVectors bool
+	// Cache takes the vectors of the fields that Cold names; they are searched from disk. Nil keeps all in memory.
+	Cache *diskcache.Cache
+	Cold  func(field int64) bool
 	// BitmapBytes bounds the cache of filter bitmaps; 0 means 4 MiB.
 	BitmapBytes int64
 }
@@ -63,7 +67,7 @@ type Sealed struct {
 // vectorField is a vector column.
 type vectorField struct {
 	shape
-	vectors *vectors // nil with NoVectors
+	vectors rawRows // nil with NoVectors
 	valid   []bool   // nil: every row has a vector
 	pages   []vectorPage
 }
@@ -156,7 +160,7 @@ func (s *Sealed) Release() {
 	}
 	for _, v := range s.vectors {
 		if v.vectors != nil {
-			_ = v.vectors.close() // unmapping our own mapping does not fail
+			_ = v.vectors.close() // unmapping our own mapping does not fail, and what the disk cache could not remove the next process does
 		}
 	}
 	if s.zstd != nil {
@@ -192,12 +196,24 @@ func (s *Sealed) Column(field int64) (*schema.Column, error) {
 		if v.vectors == nil {
 			return nil, errs.New(errs.FieldNotFound, "segment %d is open without vectors", s.cfg.ID)
 		}
-		return v.column(field, v.valid, v.vectors.mem), nil
+		return s.wholeVectors(v, field)
 	}
 	if field == schema.TimestampField {
 		return stampColumn(s.ts), nil
 	}
 	return s.addedColumn(field)
+}
+
+// wholeVectors returns all rows of a vector field, without copying where they lie in memory.
+func (s *Sealed) wholeVectors(v *vectorField, field int64) (*schema.Column, error) {
+	if hot, ok := v.vectors.(*vectors); ok {
+		return v.column(field, v.valid, hot.mem), nil
+	}
+	rows := make([]uint32, s.Rows())
+	for i := range rows {
+		rows[i] = uint32(i)
+	}
+	return s.fetchVectors(v, field, rows)
 }
 
 // addedColumn makes a field that the files do not have, and keeps it.
@@ -286,17 +302,19 @@ func (s *Sealed) fetchColumn(rows []uint32, field int64) (*schema.Column, error)
 
 // fetchVectors returns rows of a vector field, from memory or from the bucket.
 func (s *Sealed) fetchVectors(v *vectorField, field int64, rows []uint32) (*schema.Column, error) {
-	if v.vectors != nil {
-		c, err := s.Column(field)
-		if err != nil {
-			return nil, err
-		}
-		return gather(c, rows), nil
-	}
 	ctx, cancel := context.WithTimeout(s.ctx, loadTimeout)
 	defer cancel()
 	c := v.column(field, nil, make([]byte, len(rows)*v.size))
 	data := c.VectorBytes()
+	if v.vectors != nil {
+		if v.valid != nil {
+			c.Valid = make([]bool, len(rows))
+			for i, r := range rows {
+				c.Valid[i] = v.valid[r]
+			}
+		}
+		return c, v.vectors.read(ctx, rows, data)
+	}
 	p := pageReader{store: s.store, name: s.parquetName(), field: v, rows: s.Rows()}
 	for i, r := range rows {
 		vec, err := p.vector(ctx, r)

@@ -129,10 +129,23 @@ func (s *Sealed) openVectors(ctx context.Context) error {
 		if s.cfg.NoVectors {
 			continue
 		}
-		if v.vectors, err = loadVectors(ctx, s.store, s.parquetName(), v, s.file.rows); err != nil {
+		rows, err := s.makeRoom(id, v)
+		if err != nil {
 			return err
 		}
-		s.bytes.Add(v.vectors.bytes())
+		if err := loadVectors(ctx, s.store, s.parquetName(), v, rows); err != nil {
+			return err
+		}
+		v.vectors = rows
+		s.bytes.Add(rows.bytes())
 	}
 	return nil
+}
+
+// makeRoom returns where the vectors of a field go.
+func (s *Sealed) makeRoom(field int64, v *vectorField) (rawRows, error) {
+	if s.cfg.Cache != nil && s.cfg.Cold != nil && s.cfg.Cold(field) {
+		return newCold(s.cfg.Cache, s.file.rows, v.shape)
+	}
+	return allocVectors(s.file.rows, v.shape)
 }

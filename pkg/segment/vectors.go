@@ -138,28 +138,25 @@ const (
 	maxGap        = 64 << 10 // bytes between pages that are read rather than skipped
 )
 
-// loadVectors reads all vectors of a field from the Parquet file by offset. Pages are checked, never decoded.
-func loadVectors(ctx context.Context, store objstore.Store, name string, f *vectorField, rows int) (*vectors, error) {
-	pages, valid := f.pages, f.valid
-	v, err := allocVectors(rows, f.shape)
-	if err != nil {
-		return nil, err
-	}
+// loadVectors reads all vectors of a field from the Parquet file by offset into v, and closes v when that fails. Pages are
+// checked, never decoded.
+func loadVectors(ctx context.Context, store objstore.Store, name string, f *vectorField, v rawRows) error {
+	pages, l := f.pages, pageLoader{store: store, name: name, field: f, rows: v.Len(), to: v}
 	g, gctx := errgroup.WithContext(ctx)
 	g.SetLimit(vectorReaders)
 	for lo := 0; lo < len(pages); {
 		hi := lo + 1
-		for hi < len(pages) && adjoin(&pages[lo], &pages[hi-1], &pages[hi], v.size) {
+		for hi < len(pages) && adjoin(&pages[lo], &pages[hi-1], &pages[hi], f.size) {
 			hi++
 		}
 		from, to := lo, hi
-		g.Go(func() error { return v.load(gctx, store, name, pages, from, to, valid) })
+		g.Go(func() error { return l.load(gctx, pages, from, to) })
 		lo = hi
 	}
 	if err := g.Wait(); err != nil {
-		return nil, errors.Join(err, v.close())
+		return errors.Join(err, v.close())
 	}
-	return v, nil
+	return nil
 }
 
 // adjoin reports whether next is worth reading together with the pages from first to last.
@@ -171,26 +168,53 @@ func adjoin(first, last, next *vectorPage, size int) bool {
 // end is where the page's vectors of size bytes end.
 func (p *vectorPage) end(size int) int64 { return int64(p.Offset) + int64(p.Values)*int64(size) }
 
+// pageLoader brings pages of vectors from the bucket.
+type pageLoader struct {
+	store objstore.Store
+	name  string
+	field *vectorField
+	rows  int // of the segment
+	to    interface{ put(at int, raw []byte) error }
+}
+
 // load reads pages lo to hi with one request.
-func (v *vectors) load(ctx context.Context, store objstore.Store, name string, pages []vectorPage, lo, hi int, valid []bool) error {
-	start := int64(pages[lo].Offset)
-	buf := make([]byte, pages[hi-1].end(v.size)-start)
-	_, err := store.ReadAt(ctx, name, buf, start)
+func (l *pageLoader) load(ctx context.Context, pages []vectorPage, lo, hi int) error {
+	size, start := l.field.size, int64(pages[lo].Offset)
+	buf := make([]byte, pages[hi-1].end(size)-start)
+	_, err := l.store.ReadAt(ctx, l.name, buf, start)
 	if errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, io.EOF) {
-		return corrupt(name, "file ends before %d", start+int64(len(buf)))
+		return corrupt(l.name, "file ends before %d", start+int64(len(buf)))
 	}
 	if err != nil {
-		return fmt.Errorf("read %s: %w", name, err)
+		return fmt.Errorf("read %s: %w", l.name, err)
 	}
 	for i := lo; i < hi; i++ {
 		p := &pages[i]
-		raw := buf[int64(p.Offset)-start : p.end(v.size)-start]
+		raw := buf[int64(p.Offset)-start : p.end(size)-start]
 		if got := checksum(raw); got != p.CRC {
-			return corrupt(name, "vectors at %d: checksum %08x, computed %08x", p.Offset, p.CRC, got)
+			return corrupt(l.name, "vectors at %d: checksum %08x, computed %08x", p.Offset, p.CRC, got)
 		}
-		v.place(raw, int(p.FirstRow), int(pageEnd(pages, i, v.n)), valid)
+		if err := l.place(raw, int(p.FirstRow), int(pageEnd(pages, i, l.rows))); err != nil {
+			return err
+		}
 	}
 	return nil
+}
+
+// place stores the vectors of rows lo to hi, of which those that have none take no bytes in raw.
+func (l *pageLoader) place(raw []byte, lo, hi int) error {
+	size, valid := l.field.size, l.field.valid
+	if valid != nil {
+		all := make([]byte, (hi-lo)*size)
+		for r := lo; r < hi; r++ {
+			if valid[r] {
+				copy(all[(r-lo)*size:], raw[:size])
+				raw = raw[size:]
+			}
+		}
+		raw = all
+	}
+	return l.to.put(lo, raw)
 }
 
 // pageReader reads single vectors from the bucket, page by page; it keeps the last page.
@@ -210,13 +234,8 @@ func (p *pageReader) vector(ctx context.Context, row uint32) ([]byte, error) {
 	if p.at != i+1 {
 		end := int(pageEnd(pages, i, p.rows))
 		p.page = vectors{n: end - first, shape: p.field.shape, mem: make([]byte, (end-first)*p.field.size)}
-		one := pages[i]
-		one.FirstRow = 0
-		var valid []bool
-		if p.field.valid != nil {
-			valid = p.field.valid[first:end]
-		}
-		if err := p.page.load(ctx, p.store, p.name, []vectorPage{one}, 0, 1, valid); err != nil {
+		l := pageLoader{store: p.store, name: p.name, field: p.field, rows: p.rows, to: offset{&p.page, first}}
+		if err := l.load(ctx, pages, i, i+1); err != nil {
 			return nil, err
 		}
 		p.at = i + 1
@@ -224,16 +243,22 @@ func (p *pageReader) vector(ctx context.Context, row uint32) ([]byte, error) {
 	return p.page.Row(int(row) - first), nil
 }
 
-func (v *vectors) place(raw []byte, lo, hi int, valid []bool) {
-	size := v.size
-	if valid == nil {
-		copy(v.mem[lo*size:hi*size], raw)
-		return
+// offset puts rows into vectors that begin with another row than 0.
+type offset struct {
+	to    *vectors
+	first int
+}
+
+func (o offset) put(at int, raw []byte) error { return o.to.put(at-o.first, raw) }
+
+func (v *vectors) put(at int, raw []byte) error {
+	copy(v.mem[at*v.size:], raw)
+	return nil
+}
+
+func (v *vectors) read(_ context.Context, rows []uint32, dst []byte) error {
+	for i, r := range rows {
+		copy(dst[i*v.size:], v.Row(int(r)))
 	}
-	for r := lo; r < hi; r++ {
-		if valid[r] {
-			copy(v.mem[r*size:], raw[:size])
-			raw = raw[size:]
-		}
-	}
+	return nil
 }

@@ -5,8 +5,11 @@ import (
 	"context"
 	"fmt"
 	"math/rand/v2"
+	"reflect"
 	"testing"
 
+	"github.com/gyr-db/gyr/pkg/diskcache"
+	"github.com/gyr-db/gyr/pkg/index"
 	"github.com/gyr-db/gyr/pkg/objstore/mem"
 	"github.com/gyr-db/gyr/pkg/plan"
 	"github.com/gyr-db/gyr/pkg/schema"
@@ -39,12 +42,19 @@ func TestManyPages(t *testing.T) {
 	if _, err := writeFiles(context.Background(), store, "seg", s, src, layout{step: 1100, least: accelRows}); err != nil {
 		t.Fatal(err)
 	}
-	for _, bucket := range []bool{false, true} {
-		seg, err := OpenSealed(context.Background(), store, SealedConfig{ID: 1, Dir: "seg", Schema: s, NoVectors: bucket})
+	cache, err := diskcache.Open(diskcache.Config{Dir: t.TempDir()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	var found []index.Hits
+	for _, place := range []string{"memory", "disk", "bucket"} {
+		bucket := place == "bucket"
+		seg, err := OpenSealed(context.Background(), store, SealedConfig{
+			ID: 1, Dir: "seg", Schema: s, NoVectors: bucket, Cache: cache, Cold: func(int64) bool { return place == "disk" },
+		})
 		if err != nil {
 			t.Fatal(err)
 		}
-		defer seg.Release()
 		for _, id := range ids {
 			if pages := len(seg.vectors[id].pages); pages < 3 {
 				t.Fatalf("field %d has only %d pages", id, pages)
@@ -61,17 +71,31 @@ func TestManyPages(t *testing.T) {
 			for f, c := range b.Columns {
 				want := rows.Batch.Columns[f+1]
 				if c.IsNull(i) != want.IsNull(int(row)) || !bytes.Equal(c.VectorRow(i), want.VectorRow(int(row))) {
-					t.Fatalf("row %d, column %d, bucket %v: another vector", row, f, bucket)
+					t.Fatalf("row %d, column %d, %s: another vector", row, f, place)
 				}
 			}
 		}
 		if _, err := seg.Vectors(fVec); (err != nil) != bucket {
 			t.Fatal(err)
 		}
-		_, _, err = seg.Search(context.Background(), SearchSpec{Field: fVec, Queries: make([]byte, 4*dim), NQ: 1, K: 3, Metric: "L2", ReadTS: 1 << 60})
+		hits, _, err := seg.Search(context.Background(), SearchSpec{Field: fVec, Queries: make([]byte, 4*dim), NQ: 1, K: 3, Metric: "L2", ReadTS: 1 << 60})
 		if (err != nil) != bucket {
 			t.Fatal(err)
 		}
+		found = append(found, hits)
+		if used, _ := cache.Usage(); (used > 0) != (place == "disk") {
+			t.Fatalf("%s: %d bytes in the disk cache", place, used)
+		}
+		if place == "disk" && seg.Bytes() > n*dim {
+			t.Fatalf("%d bytes in memory though the vectors are on disk", seg.Bytes())
+		}
+		seg.Release()
+	}
+	if used, _ := cache.Usage(); used != 0 {
+		t.Fatalf("%d bytes left in the disk cache", used)
+	}
+	if !reflect.DeepEqual(found[0], found[1]) {
+		t.Fatalf("from memory %v, from disk %v", found[0], found[1])
 	}
 }
 

@@ -33,7 +33,7 @@ func (t *term) checkRoom(coll *catalog.Collection, wanted *catalog.Load) error {
 		}
 	}
 	need, largest := t.loadMemory(coll, wanted)
-	const advice = "add querynodes or raise queryNode.memory.limit, load fewer partitions or replicas, or release other collections"
+	const advice = "add querynodes or raise queryNode.memory.limit, load fewer partitions or replicas, release other collections, or keep vectors on disk (mmap.enabled, DISKANN)"
 	switch {
 	case largest > most:
 		return errs.New(errs.MemoryLimit, "memory limit exceeded[predict=%s][limit=%s]: a segment of collection %s is larger than what any querynode holds; %s",
@@ -67,7 +67,7 @@ func (t *term) loadMemory(coll *catalog.Collection, load *catalog.Load) (total, 
 
 // segmentMemory estimates what a segment takes on a querynode, with the indexes that it has or will have.
 func segmentMemory(coll *catalog.Collection, seg *catalog.Segment) int64 {
-	bytes := segment.EstimateBytes(&coll.Schema, nil, seg.Rows, seg.Bytes)
+	bytes, _ := segment.EstimateBytes(&coll.Schema, coll.Cold, seg.Rows, seg.Bytes)
 	built := map[int64]int64{}
 	for _, f := range seg.Indexes {
 		built[f.IndexID] = f.Bytes

@@ -7,6 +7,7 @@ import (
 	"sync"
 
 	"github.com/gyr-db/gyr/pkg/catalog"
+	"github.com/gyr-db/gyr/pkg/diskcache"
 	"github.com/gyr-db/gyr/pkg/errs"
 	"github.com/gyr-db/gyr/pkg/index"
 	"github.com/gyr-db/gyr/pkg/segment"
@@ -39,12 +40,47 @@ func (n *Node) reserve(bytes int64, what string) (giveBack func(), err error) {
 	}, nil
 }
 
+// diskCache returns the node's disk cache, which is made when it is first needed.
+func (n *Node) diskCache() (*diskcache.Cache, error) {
+	n.cacheMu.Lock()
+	defer n.cacheMu.Unlock()
+	if n.cache == nil {
+		c, err := diskcache.Open(diskcache.Config{Dir: n.cfg.CacheDir, Limit: n.cfg.CacheLimit})
+		if err != nil {
+			return nil, err
+		}
+		n.cache = c
+	}
+	return n.cache, nil
+}
+
+// cacheUsage is what lies in the disk cache, and its bound; zeros while nothing was ever put there.
+func (n *Node) cacheUsage() (used, limit int64) {
+	n.cacheMu.Lock()
+	defer n.cacheMu.Unlock()
+	if n.cache == nil {
+		return 0, 0
+	}
+	return n.cache.Usage()
+}
+
+func (n *Node) closeCache() {
+	n.cacheMu.Lock()
+	defer n.cacheMu.Unlock()
+	if n.cache == nil {
+		return
+	}
+	if err := n.cache.Close(); err != nil {
+		n.log.Warn("files left in the disk cache, the next process removes them", "error", err)
+	}
+}
+
 // size writes a number of bytes for people.
 func size(n int64) string { return strconv.FormatFloat(float64(n)/(1<<20), 'f', 1, 64) + " MiB" }
 
 // needs estimates the memory of a segment with the index files that are named.
 func (n *Node) needs(c *catalog.Collection, m *catalog.Segment, files []catalog.SegmentIndex) int64 {
-	bytes := segment.EstimateBytes(&c.Schema, nil, m.Rows, m.Bytes)
+	bytes, _ := segment.EstimateBytes(&c.Schema, c.Cold, m.Rows, m.Bytes)
 	for _, f := range files {
 		bytes += indexNeeds(c, m, f)
 	}

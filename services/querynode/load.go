@@ -134,14 +134,25 @@ func (n *Node) openWithin(ctx context.Context, s *shard, e *sealedSegment) (*seg
 		return nil, err
 	}
 	defer giveBack()
-	return n.openSegment(ctx, s, e)
+	return n.openSegment(ctx, s, e, c)
 }
 
-func (n *Node) openSegment(ctx context.Context, s *shard, e *sealedSegment) (*segment.Sealed, error) {
+func (n *Node) openSegment(ctx context.Context, s *shard, e *sealedSegment, c *catalog.Collection) (*segment.Sealed, error) {
 	s.mu.RLock()
 	schema := s.schema
 	s.mu.RUnlock()
-	seg, err := segment.OpenSealed(ctx, n.deps.Objects, segment.SealedConfig{ID: e.meta.ID, Partition: e.meta.Partition, Dir: e.meta.Dir, Schema: schema})
+	cfg := segment.SealedConfig{ID: e.meta.ID, Partition: e.meta.Partition, Dir: e.meta.Dir, Schema: schema, Cold: c.Cold}
+	onDisk := false
+	for _, f := range schema.VectorFields() {
+		onDisk = onDisk || c.Cold(f.ID)
+	}
+	if onDisk {
+		var err error
+		if cfg.Cache, err = n.diskCache(); err != nil {
+			return nil, fmt.Errorf("open segment %d: %w", e.meta.ID, err)
+		}
+	}
+	seg, err := segment.OpenSealed(ctx, n.deps.Objects, cfg)
 	if err != nil {
 		return nil, fmt.Errorf("open segment %d: %w", e.meta.ID, err)
 	}

@@ -23,6 +23,7 @@ func newMetrics(reg prometheus.Registerer, n *Node) *metrics {
 		reg.MustRegister(m.seconds,
 			gauge("gyr_querynode_sealed_segments", "Sealed segments in memory.", func(s Status) float64 { return float64(s.SealedSegments) }),
 			gauge("gyr_querynode_sealed_bytes", "Memory of sealed segments.", func(s Status) float64 { return float64(s.SealedBytes) }),
+			gauge("gyr_querynode_disk_cache_bytes", "Bytes of the disk cache.", func(s Status) float64 { return float64(s.DiskBytes) }),
 			gauge("gyr_querynode_growing_rows", "Growing rows in memory.", func(s Status) float64 { return float64(s.GrowingRows) }),
 			gauge("gyr_querynode_growing_bytes", "Memory of growing rows.", func(s Status) float64 { return float64(s.GrowingBytes) }),
 		)

@@ -19,6 +19,8 @@ import (
 	"fmt"
 	"log/slog"
 	"math/rand/v2"
+	"os"
+	"path/filepath"
 	"runtime"
 	"sync"
 	"time"
@@ -28,6 +30,7 @@ import (
 	"golang.org/x/sync/semaphore"
 
 	"github.com/gyr-db/gyr/pkg/catalog"
+	"github.com/gyr-db/gyr/pkg/diskcache"
 	"github.com/gyr-db/gyr/pkg/meta"
 	"github.com/gyr-db/gyr/pkg/mq"
 	"github.com/gyr-db/gyr/pkg/objstore"
@@ -49,19 +52,25 @@ type Config struct {
 	Processors int
 	// MemoryLimit bounds the memory of segments and growing rows; 0 is no limit.
 	MemoryLimit int64
+	// CacheDir is the folder of the disk cache, and CacheLimit bounds it; 0 takes 4/5 of what is free.
+	CacheDir   string
+	CacheLimit int64
 	// ReadBytes bounds one read from the log.
 	ReadBytes int
 }
 
 // DefaultConfig returns the defaults.
 func DefaultConfig() Config {
-	return Config{LeaseTTL: 2 * time.Second, RetireAfter: 30 * time.Second, MaxRequests: 4096, LoadWorkers: 4, Processors: runtime.GOMAXPROCS(0), MemoryLimit: defaultMemoryLimit(), ReadBytes: 4 << 20}
+	return Config{
+		LeaseTTL: 2 * time.Second, RetireAfter: 30 * time.Second, MaxRequests: 4096, LoadWorkers: 4, Processors: runtime.GOMAXPROCS(0), MemoryLimit: defaultMemoryLimit(),
+		CacheDir: filepath.Join(os.TempDir(), "gyr-cache"), ReadBytes: 4 << 20,
+	}
 }
 
 // Validate reports the first value that cannot work.
 func (c Config) Validate() error {
-	if c.Addr == "" || c.LeaseTTL <= 0 || c.MaxRequests <= 0 || c.LoadWorkers <= 0 || c.ReadBytes <= 0 || c.Processors <= 0 || c.RetireAfter < 0 || c.MemoryLimit < 0 {
-		return errors.New("querynode: addr, lease ttl, max requests, load workers, processors and read bytes must be set and positive")
+	if c.Addr == "" || c.LeaseTTL <= 0 || c.MaxRequests <= 0 || c.LoadWorkers <= 0 || c.ReadBytes <= 0 || c.Processors <= 0 || c.RetireAfter < 0 || c.MemoryLimit < 0 || c.CacheLimit < 0 || c.CacheDir == "" {
+		return errors.New("querynode: addr, lease ttl, max requests, load workers, processors, read bytes and the cache's folder must be set and positive")
 	}
 	return nil
 }
@@ -86,7 +95,9 @@ type Node struct {
 	requests *semaphore.Weighted // admission
 	loads    *semaphore.Weighted // segments being read
 	budget   budget
-	sched    *scheduler // of reads
+	cacheMu  sync.Mutex
+	cache    *diskcache.Cache // nil until something goes there; cacheMu guards it
+	sched    *scheduler       // of reads
 	metrics  *metrics
 
 	joining sync.Mutex // taken before mu
@@ -147,6 +158,7 @@ func (n *Node) Run(ctx context.Context) error {
 	cancel()
 	n.wg.Wait()
 	n.closeAll()
+	n.closeCache()
 	if errors.Is(err, context.Canceled) && ctx.Err() != nil {
 		return nil
 	}

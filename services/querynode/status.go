@@ -16,6 +16,9 @@ type Status struct {
 	SealedSegments int            `json:"sealed_segments"`
 	SealedBytes    int64          `json:"sealed_bytes"`
 	SealedRows     int64          `json:"sealed_rows"`
+	MemoryLimit    int64          `json:"memory_limit,omitempty"`
+	DiskBytes      int64          `json:"disk_bytes,omitempty"` // of the disk cache
+	DiskLimit      int64          `json:"disk_limit,omitempty"`
 	GrowingRows    int64          `json:"growing_rows"`
 	GrowingBytes   int64          `json:"growing_bytes"`
 	Applied        map[int]uint64 `json:"applied"`          // by log: position through which it is applied
@@ -26,7 +29,8 @@ type Status struct {
 func (n *Node) Status() Status {
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	st := Status{Node: n.id, Shards: len(n.open), Applied: map[int]uint64{}, LogErrors: map[int]string{}}
+	st := Status{Node: n.id, Shards: len(n.open), MemoryLimit: n.cfg.MemoryLimit, Applied: map[int]uint64{}, LogErrors: map[int]string{}}
+	st.DiskBytes, st.DiskLimit = n.cacheUsage()
 	for _, byNumber := range n.views {
 		st.Views += len(byNumber)
 	}

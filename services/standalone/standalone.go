@@ -39,6 +39,7 @@ func Role() process.Role {
 	s.coord.Logs = 1
 	// Nobody waits for a lease here: all roles live and die together, and a start ends all leases. A machine that is so
 	// busy that a lease is not renewed for seconds must not make the process lose its log and refuse writes.
+	s.query.CacheDir = "" // below the data folder, once that is known
 	s.data.LeaseTTL, s.query.LeaseTTL, s.index.LeaseTTL, s.coord.LeaseTTL, s.proxy.LeaseTTL = leaseTTL, leaseTTL, leaseTTL, leaseTTL, leaseTTL
 	return process.Role{
 		Name: "gyr-standalone", Public: true, Reads: true,
@@ -147,6 +148,9 @@ func (s *settings) dataNode(env *process.Env) (*datanode.Node, error) {
 
 func (s *settings) queryNode(env *process.Env) (*querynode.Node, error) {
 	s.query.Addr, s.query.Metrics, s.query.Version = localAddr, env.MetricsAddr, version.String()
+	if s.query.CacheDir == "" {
+		s.query.CacheDir = filepath.Join(env.Settings.DataDir, "cache")
+	}
 	return querynode.New(s.query, querynode.Deps{
 		Meta: env.Meta, Cache: env.Cache, Queue: env.Queue, Objects: env.Objects,
 		Logger: env.Logger, Registerer: env.Registry,
