@@ -42,7 +42,7 @@ func (g *graphIndex) Search(ctx context.Context, queries []byte, k int, effort E
 	if ef == 0 {
 		ef = defaultEf(k)
 	}
-	hits, stats, err := g.Index.Search(ctx, floats, hnsw.Params{K: k, Ef: ef, Filter: engine(f)})
+	hits, stats, err := g.Index.Search(ctx, floats, hnsw.Params{K: k, Ef: ef, Filter: engine(f), TargetRecall: effort.TargetRecall})
 	if err != nil {
 		return Hits{}, Stats(stats), err
 	}

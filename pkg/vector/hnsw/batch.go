@@ -32,16 +32,35 @@ func (b *builder) run(ctx context.Context) error {
 	for i := range ins {
 		ins[i] = newInserter(b)
 	}
-	n := len(b.order)
-	most := min(max(minBatch, n/maxShare), 1<<fromBits)
-	for done := min(1, n); done < n; {
-		size := min(max(1, done/batchShare), most, n-done)
+	held := b.held()
+	rest := len(b.order) - held
+	if err := b.insertTo(ctx, ins, min(1, rest), rest); err != nil {
+		return err
+	}
+	if held > 0 {
+		queries := slices.Clone(b.order[rest:])
+		slices.Sort(queries)
+		if err := b.calibrate(ctx, queries); err != nil {
+			return err
+		}
+		if err := b.insertTo(ctx, ins, rest, len(b.order)); err != nil {
+			return err
+		}
+	}
+	b.report.Finish()
+	return nil
+}
+
+// insertTo inserts the nodes of the order from done to end.
+func (b *builder) insertTo(ctx context.Context, ins []*inserter, done, end int) error {
+	most := min(max(minBatch, len(b.order)/maxShare), 1<<fromBits)
+	for done < end {
+		size := min(max(1, done/batchShare), most, end-done)
 		if err := b.batch(ctx, ins, b.order[done:done+size]); err != nil {
 			return err
 		}
 		done += size
 	}
-	b.report.Finish()
 	return nil
 }
 

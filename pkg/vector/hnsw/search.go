@@ -43,6 +43,8 @@ type Params struct {
 	K      int
 	Ef     int           // size of the candidate pool, at least K
 	Filter vector.Filter // nil allows all rows
+	// TargetRecall, in (0, 1), chooses Ef by what the graph's calibration found to reach this recall on new queries.
+	TargetRecall float64
 }
 
 // Search returns for each query (row-major) the min(K, allowed) best allowed rows, best first, equal scores by row.
@@ -51,6 +53,9 @@ func (x *Index) Search(ctx context.Context, queries []float32, p Params) ([][]ve
 	dim := x.img.Dim()
 	if len(queries)%dim != 0 {
 		return nil, stats, fmt.Errorf("%d query values are no multiple of dimension %d", len(queries), dim)
+	}
+	if p.TargetRecall > 0 {
+		p.Ef = x.effort(p.K, p.TargetRecall)
 	}
 	if p.K < 0 || p.Ef < p.K {
 		return nil, stats, fmt.Errorf("pool of %d is smaller than k %d", p.Ef, p.K)

@@ -28,6 +28,8 @@ type Config struct {
 	Held []uint32
 	// Efforts are the steps, ascending, at most 64 of them; a curve ends early when its recall leaves nothing to wish for.
 	Efforts []int
+	// FromK says that an effort below k is no less than k; such steps are left out.
+	FromK bool
 	// Search returns the rows that a search for k rows finds at an effort, in any order. It is called from up to Workers
 	// goroutines at a time, with the number of the goroutine.
 	Search func(ctx context.Context, worker int, query []float32, k, effort int) ([]uint32, error)
@@ -179,6 +181,9 @@ func (m *measurement) curve(ctx context.Context, k int) ([]Point, error) {
 	var curve []Point
 	recalls := make([]float64, len(m.queries))
 	for _, effort := range m.cfg.Efforts {
+		if m.cfg.FromK && effort < k {
+			continue
+		}
 		err := m.each(ctx, func(worker, i int) error {
 			ids, err := m.cfg.Search(ctx, worker, m.queries[i], k, effort)
 			recalls[i] = m.recall(i, k, ids)
@@ -213,14 +218,17 @@ func (m *measurement) recall(i, k int, ids []uint32) float64 {
 	return min(1, float64(hits)/float64(len(want)))
 }
 
-// lower returns the mean less its standard error.
+// lower returns the lesser of the mean recall of rows as they are and of the moved ones, as it depends on the data which
+// kind is harder, less two standard errors of the mean of both.
 func lower(x []float64) float64 {
-	var sum, squares float64
-	for _, v := range x {
-		sum += v
+	var sum [2]float64
+	var squares float64
+	for i, v := range x {
+		sum[i%2] += v
 		squares += v * v
 	}
 	n := float64(len(x))
-	mean := sum / n
-	return max(0, mean-math.Sqrt(max(0, squares/n-mean*mean)/n))
+	mean := (sum[0] + sum[1]) / n
+	least := min(sum[0]/float64((len(x)+1)/2), sum[1]/float64(len(x)/2))
+	return max(0, least-2*math.Sqrt(max(0, squares/n-mean*mean)/n))
 }

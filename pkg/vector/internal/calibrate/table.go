@@ -14,7 +14,7 @@ var ks = [...]int{10, 100}
 // Point is one step of a curve.
 type Point struct {
 	Effort int
-	Recall float32 // mean over the queries, less one standard error of it
+	Recall float32 // see lower: rather too low than too high
 }
 
 // Table holds a curve for k=10 and one for k=100. Efforts and recalls ascend. The zero value knows nothing.
