@@ -111,7 +111,7 @@ func scalarNode(r *rand.Rand, s *schema.Schema, values, depth int) plan.Node {
 
 // TestIndexedAnswers: scalar indexes give the answers that scans of the columns give, through seals and merges.
 func TestIndexedAnswers(t *testing.T) {
-	rounds := 30
+	rounds := 20
 	if testing.Short() {
 		rounds = 4
 	}

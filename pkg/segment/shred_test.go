@@ -201,7 +201,7 @@ func (g docGen) rows(s *schema.Schema, n int) Rows {
 
 // TestShreddedAnswers: columns taken out of documents give the answers that the documents give.
 func TestShreddedAnswers(t *testing.T) {
-	rounds := 40
+	rounds := 25
 	if testing.Short() {
 		rounds = 5
 	}
