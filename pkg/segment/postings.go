@@ -17,7 +17,8 @@ import (
 //	               bitmap  8 KiB, one bit per row; count is the number of rows
 //	               runs    count x (u16 first, u16 last), ascending
 //
-// The forms are those of roaring bitmaps (Lemire et al., 2016); all that is needed of them here is to be added to a set.
+// The forms are those of roaring bitmaps (Lemire et al., 2016). All that is needed of them here is to be added to a set,
+// so they stay the file's bytes: nothing is parsed into objects, and one pass when they are opened checks them.
 type postings struct {
 	n    int
 	raw  []byte

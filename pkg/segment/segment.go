@@ -10,6 +10,7 @@
 //   - The rows of a sealed segment are sorted by (primary key, timestamp); row numbers are positions in that order.
 //     The rows of a growing segment are numbered in log order. Row numbers never change.
 //   - What is read from a file is checked against its checksum first: a damaged byte is an ErrCorrupt, never a wrong answer.
+//   - Paths of documents, scalar indexes, samples and bounds change no answer: a file may lack any of them.
 package segment
 
 import (

@@ -158,8 +158,9 @@ func paramText(v any) string {
 	return fmt.Sprint(v)
 }
 
-// resolveScalarIndex checks an index on a scalar field. Filters are fast without one, so nothing is built for it: it is
-// kept and described, and always finished.
+// resolveScalarIndex checks an index on a scalar field. Seals and merges write it into the segments' files, in a form
+// that the values decide (package segment); no build of its own is waited for, so it is described as finished. Filters
+// give the same answers with and without.
 func resolveScalarIndex(out *catalog.Index, f *schema.Field, asked string, params map[string]string) error {
 	for _, kv := range out.UserParams {
 		if kv.Key == keyIndexType {
