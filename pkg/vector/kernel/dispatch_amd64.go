@@ -2,27 +2,21 @@
 
 package kernel
 
-import (
-	"unsafe"
+import "golang.org/x/sys/cpu"
 
-	"golang.org/x/sys/cpu"
-)
-
-// The tiers of amd64. Each is the one before with faster functions for what its instructions add:
+// levels returns the tiers of amd64. Each is the one before with faster functions for what its instructions add:
 //
 //   - avx2: AVX2, FMA, F16C (Haswell, Zen)
 //   - avx512: AVX-512 F, BW, DQ, VL (Skylake)
 //   - avx512vnni: and VNNI (Cascade Lake)
-//   - avx512icl: and VBMI, VBMI2, VPOPCNTDQ (Ice Lake, Zen 4)
-var levels = [...]struct {
-	name  string
-	needs []string
-	add   func(*table)
-}{
-	{"avx2", []string{"avx2", "fma", "f16c"}, addAVX2},
-	{"avx512", []string{"avx512f", "avx512bw", "avx512dq", "avx512vl"}, addAVX512},
-	{"avx512vnni", []string{"avx512vnni"}, addVNNI},
-	{"avx512icl", []string{"avx512vbmi", "avx512vbmi2", "avx512vpopcntdq"}, addICL},
+//   - avx512icl: and VBMI, VPOPCNTDQ, BITALG (Ice Lake, Zen 4)
+func levels() []level {
+	return []level{
+		{"avx2", []string{"avx2", "fma", "f16c"}, addAVX2},
+		{"avx512", []string{"avx512f", "avx512bw", "avx512dq", "avx512vl"}, addAVX512},
+		{"avx512vnni", []string{"avx512vnni"}, addVNNI},
+		{"avx512icl", []string{"avx512vbmi", "avx512vpopcntdq", "avx512bitalg"}, addICL},
+	}
 }
 
 // features returns what this machine has of what the tiers need, by name.
@@ -31,79 +25,8 @@ func features() map[string]bool {
 	return map[string]bool{
 		"avx2": x.HasAVX2, "fma": x.HasFMA, "f16c": x.HasF16C,
 		"avx512f": x.HasAVX512F, "avx512bw": x.HasAVX512BW, "avx512dq": x.HasAVX512DQ, "avx512vl": x.HasAVX512VL,
-		"avx512vnni": x.HasAVX512VNNI, "avx512vbmi": x.HasAVX512VBMI, "avx512vbmi2": x.HasAVX512VBMI2,
-		"avx512vpopcntdq": x.HasAVX512VPOPCNTDQ,
-	}
-}
-
-// fast returns the tiers that this machine can run beside the generic one, slowest first.
-func fast() []*table {
-	var out []*table
-	have, last := features(), generic()
-	for _, l := range levels {
-		for _, f := range l.needs {
-			if !have[f] {
-				return out
-			}
-		}
-		t := *last
-		t.name = l.name
-		l.add(&t)
-		out, last = append(out, &t), &t
-	}
-	return out
-}
-
-// from returns a kernel that leaves rows of less than dim components, or bytes, to slow: the 256-bit kernels load the last
-// 8 components, or 16 or 32 bytes, whole.
-func from(dim int, fast, slow kernelFunc) kernelFunc {
-	return func(a *args) {
-		if a.dim < dim {
-			slow(a)
-			return
-		}
-		fast(a)
-	}
-}
-
-// whole returns a kernel that has fast filter multiples of size entries and slow the rest. Nothing is below zero, which the
-// 256-bit comparison of 16-bit numbers cannot say.
-func whole(size, bytes int, fast, slow kernelFunc) kernelFunc {
-	return func(a *args) {
-		n := a.n &^ (size - 1)
-		if n == 0 || bytes == 2 && a.bias == 0 {
-			slow(a)
-			return
-		}
-		rest := *a
-		a.n = n
-		fast(a)
-		if n == rest.n {
-			return
-		}
-		rest.n -= n
-		rest.first += uint32(n)
-		rest.base, rest.out = unsafe.Add(rest.base, n*bytes), unsafe.Add(rest.out, a.found*bytes)
-		rest.out2 = unsafe.Add(rest.out2, a.found*4)
-		if rest.ids != nil {
-			rest.ids = (*uint32)(unsafe.Add(unsafe.Pointer(rest.ids), n*4))
-		}
-		slow.call(&rest)
-		a.found += rest.found
-	}
-}
-
-// pairs returns a kernel of up to four rows from one of up to two.
-func pairs(k kernelFunc) kernelFunc {
-	return func(a *args) {
-		rest := *a
-		a.m = min(a.m, 2)
-		k(a)
-		if rest.m > 2 {
-			rest.m -= 2
-			rest.q, rest.out = unsafe.Add(rest.q, 2*rest.stride), unsafe.Add(rest.out, 2*4*rest.step)
-			k.call(&rest)
-		}
+		"avx512vnni": x.HasAVX512VNNI, "avx512vbmi": x.HasAVX512VBMI, "avx512vpopcntdq": x.HasAVX512VPOPCNTDQ,
+		"avx512bitalg": x.HasAVX512BITALG,
 	}
 }
 
@@ -160,27 +83,4 @@ func addVNNI(t *table) {
 func addICL(t *table) {
 	t.bits4, t.hamming, t.andOr = bits4POPCNT, hammingPOPCNT, andOrPOPCNT
 	t.pq4, t.pq4Wide = pq4VBMI, pq4WideVBMI
-}
-
-// pq4InGroups returns a kernel with 32-bit sums from one with 16-bit sums, which it has scan 256 sub-quantisers at a time.
-func pq4InGroups(k kernelFunc) kernelFunc {
-	return func(a *args) {
-		const group, blocks = 256, 8
-		var sums [blocks * PQ4Block]uint16
-		part := *a
-		part.out = unsafe.Pointer(&sums)
-		for i := 0; i < a.n; i += blocks {
-			part.n = min(blocks, a.n-i)
-			out := unsafe.Slice((*uint32)(unsafe.Add(a.out, i*PQ4Block*4)), part.n*PQ4Block)
-			clear(out)
-			for j := 0; j < a.dim; j += group {
-				part.dim = min(group, a.dim-j)
-				part.q, part.base = unsafe.Add(a.q, 16*j), unsafe.Add(a.base, i*a.stride+16*j)
-				k.call(&part)
-				for v, sum := range sums[:len(out)] {
-					out[v] += uint32(sum)
-				}
-			}
-		}
-	}
 }

@@ -2,5 +2,6 @@
 
 package kernel
 
-// fast returns the tiers that this machine can run beside the generic one, slowest first.
-func fast() []*table { return nil }
+func levels() []level { return nil }
+
+func features() map[string]bool { return nil }

@@ -152,7 +152,7 @@ func checkFilter(s Set, p *place, n, share int) {
 		f32[0], f32[1], f32[2] = float32(math.NaN()), float32(math.Inf(-1)), float32(math.Inf(1))
 	}
 	limit := []int{0, -4, -span/2 + span/50, span/2 + 1}[share]
-	for _, ids := range [][]uint32{nil, p.ids(n, 1<<31)} {
+	for _, ids := range [][]uint32{nil, p.ids(n, 1<<30)} {
 		oid := take[uint32](p, n)
 		od := take[int32](p, n)
 		k := s.Filter(i32, ids, int32(limit), od, oid)

@@ -3,6 +3,7 @@ package kernel
 import (
 	"fmt"
 	"os"
+	"slices"
 	"strings"
 	"sync"
 )
@@ -25,8 +26,31 @@ func (s Set) table() *table {
 // Name returns the tier's name, for example generic or avx2.
 func (s Set) Name() string { return s.table().name }
 
+// level is a tier of an architecture: what it needs beyond the one before, and what it replaces in that one's table.
+type level struct {
+	name  string
+	needs []string
+	add   func(*table)
+}
+
 // tables holds the tiers that this machine can run, slowest first.
-var tables = sync.OnceValue(func() []*table { return append([]*table{generic()}, fast()...) })
+var tables = sync.OnceValue(func() []*table {
+	out, have := []*table{generic()}, features()
+	for _, l := range levels() {
+		if len(missing(l, have)) > 0 {
+			break
+		}
+		t := *out[len(out)-1]
+		t.name = l.name
+		l.add(&t)
+		out = append(out, &t)
+	}
+	return out
+})
+
+func missing(l level, have map[string]bool) []string {
+	return slices.DeleteFunc(slices.Clone(l.needs), func(f string) bool { return have[f] })
+}
 
 // Tiers returns the sets that this machine can run, slowest first.
 func Tiers() []Set {
