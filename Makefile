@@ -7,6 +7,7 @@ export GYR_SERVERS ?= $(CURDIR)/.cache/servers
 ROLES := proxy coordinator datanode querynode indexnode standalone ctl
 BINS := $(ROLES:%=bin/gyr-%)
 DATA ?= ./data
+VECTORS ?= demo:
 
 .PHONY: help
 help: ## this list
@@ -52,8 +53,13 @@ demo: build ## load real embeddings, build HNSW, print recall, QPS and latency, 
 	@tools/demo.sh $(ARGS)
 
 .PHONY: bench
-bench: build ## a table of figures (ARGS="--json" or ARGS="--address host:port")
+bench: build ## a table of figures (ARGS="--json" or ARGS="--address host:port"), then the engine alone (VECTORS=folder: on own data)
 	@tools/bench.sh $(ARGS)
+	@case "$(ARGS)" in *--address*|*--only*) ;; *) tools/bench-engine.sh $(filter --json,$(ARGS)) --data $(VECTORS) ;; esac
+
+.PHONY: bench-full
+bench-full: build ## the engine beside other libraries: more index types, 1M rows; hours (VECTORS=folder, ARGS=--json)
+	@tools/bench-engine.sh --full --data $(VECTORS) $(ARGS)
 
 .PHONY: lint
 lint: ## gofumpt, vet, staticcheck, house rules

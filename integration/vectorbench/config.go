@@ -14,7 +14,7 @@ import (
 
 // Config says what to measure.
 type Config struct {
-	Data         string            // folder with the vectors
+	Data         string            // folder with the vectors; or demo: or synth:ROWSxDIM
 	Index        string            // index type of the API, HNSW for example
 	Params       map[string]string // build parameters; what is missing gets the defaults of kinds.go
 	SearchParams map[string]string // search parameters besides the one that is swept
@@ -54,7 +54,7 @@ func (c *Config) Validate() error {
 	c.defaults()
 	switch {
 	case c.Data == "":
-		return errors.New("no data folder: say --data DIR, a folder with embeddings.*.npy and queries.*.npy, or base.*.npy and query.*.npy")
+		return errors.New("no data folder: say --data DIR, a folder with embeddings.*.npy and queries.*.npy, or base.*.npy and query.*.npy (or --data demo: for the rows that come with the program)")
 	case c.K < 1 || c.K > maxK:
 		return fmt.Errorf("k is %d: it should be in [1, %d]", c.K, maxK)
 	case c.Threads < 1 || c.Threads > maxThreads || c.BuildThreads < 1 || c.BuildThreads > maxThreads:
@@ -120,16 +120,24 @@ func (c *Config) cacheDir() error {
 		}
 		c.Cache = filepath.Join(base, "gyr-vectorbench")
 	}
+	var err error
+	if c.Cache, err = filepath.Abs(c.Cache); err != nil {
+		return fmt.Errorf("cache folder: %w", err)
+	}
+	if c.drawn() {
+		return c.makeCache()
+	}
 	data, err := filepath.Abs(c.Data)
 	if err != nil {
 		return fmt.Errorf("data folder %s: %w", c.Data, err)
 	}
-	if c.Cache, err = filepath.Abs(c.Cache); err != nil {
-		return fmt.Errorf("cache folder: %w", err)
-	}
 	if rel, err := filepath.Rel(data, c.Cache); err == nil && rel != ".." && !strings.HasPrefix(rel, ".."+string(filepath.Separator)) {
 		return fmt.Errorf("the cache folder %s lies in the data folder, which is never written: say --cache DIR with another one", c.Cache)
 	}
+	return c.makeCache()
+}
+
+func (c *Config) makeCache() error {
 	if err := os.MkdirAll(c.Cache, 0o755); err != nil {
 		return fmt.Errorf("making the cache folder: %w; say --cache DIR with another one", err)
 	}

@@ -11,6 +11,8 @@ import (
 	"path/filepath"
 	"strings"
 	"unsafe"
+
+	"github.com/gyr-db/gyr/integration/demo/data"
 )
 
 // Set is a data set in canonical form: float32, of unit length when the metric is COSINE.
@@ -53,14 +55,13 @@ func layouts() []layout {
 
 // Load reads the folder of cfg, or draws the rows that it names.
 func Load(ctx context.Context, cfg Config) (*Set, error) {
-	if strings.HasPrefix(cfg.Data, synthPrefix) {
-		cfg.logf("drawing %s", cfg.Data)
-		s, err := synthesize(ctx, cfg.Data)
+	if cfg.drawn() {
+		s, err := builtIn(ctx, cfg)
 		if err != nil {
 			return nil, err
 		}
 		s.cut(cfg)
-		s.canonical(cfg.Metric, "L2")
+		s.canonical(cfg.Metric, s.Metric)
 		return s, nil
 	}
 	base, query, lay, err := findLayout(cfg.Data)
@@ -85,6 +86,25 @@ func Load(ctx context.Context, cfg Config) (*Set, error) {
 		err = s.readTruth(filepath.Join(cfg.Data, "gt_ids.npy"), cfg)
 	}
 	return s, err
+}
+
+// demoData in place of a folder means the demo's rows: real embeddings that come with the program.
+const demoData = "demo:"
+
+// drawn reports whether the data is no folder.
+func (c *Config) drawn() bool { return c.Data == demoData || strings.HasPrefix(c.Data, synthPrefix) }
+
+// builtIn makes the data that needs no folder; its Metric is the default.
+func builtIn(ctx context.Context, cfg Config) (*Set, error) {
+	if cfg.Data != demoData {
+		cfg.logf("drawing %s", cfg.Data)
+		return synthesize(ctx, cfg.Data)
+	}
+	d, err := data.Load()
+	if err != nil {
+		return nil, err
+	}
+	return &Set{Name: cfg.Data, Metric: "COSINE", Dim: d.Vectors.Dim, Base: d.Vectors.Data, Query: d.QueryVectors.Data}, nil
 }
 
 // cut keeps the first rows and queries.

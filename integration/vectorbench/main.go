@@ -19,8 +19,8 @@ const usage = `vectorbench measures Gyr's vector indexes on a folder of vectors,
 
 DIR holds rows and queries as npy arrays (float32, float16, uint8, int8): embeddings.*.npy and queries.*.npy, compared by cosine, or
 base.*.npy and query.*.npy, compared by L2. With gt_ids.npy (row numbers of the nearest, best first) the truth need not be computed.
-DIR is never written; synth:ROWSxDIM in its place means rows drawn from a seed, like image descriptors. Peers are Python packages,
-installed into a virtual environment in the cache folder when first asked for.
+DIR is never written. In its place, demo: means the demo's rows, which come with the program, and synth:ROWSxDIM rows drawn from a
+seed, like image descriptors. Peers are Python packages, installed into a virtual environment in the cache folder when first asked for.
 
 Options:
 `
@@ -99,7 +99,7 @@ func parseArgs(args []string, stderr io.Writer) (*options, error) {
 	var params, search, peers, efforts string
 	f := flag.NewFlagSet("vectorbench", flag.ContinueOnError)
 	f.SetOutput(io.Discard)
-	f.StringVar(&c.Data, "data", "", "folder with the vectors, or synth:ROWSxDIM")
+	f.StringVar(&c.Data, "data", "", "folder with the vectors, or demo:, or synth:ROWSxDIM")
 	f.StringVar(&c.Index, "index", "HNSW", "index type of the API")
 	f.StringVar(&params, "params", "", "build parameters as a JSON object (HNSW: M 16, efConstruction 200; IVF: nlist about the root of the rows)")
 	f.StringVar(&search, "search-params", "", "further search parameters as a JSON object (refine_k, reorder_k)")

@@ -46,7 +46,7 @@ func synthesize(ctx context.Context, name string) (*Set, error) {
 		return nil, fmt.Errorf("--data %s: drawn data is named synth:ROWSxDIM, for example synth:1000000x128", name)
 	}
 	m := newMixture(dim)
-	s := &Set{Name: name, Dim: dim}
+	s := &Set{Name: name, Metric: "L2", Dim: dim}
 	var err error
 	if s.Base, err = m.draw(ctx, rows, 1); err != nil {
 		return nil, err

@@ -251,10 +251,12 @@ func TestDrawnData(t *testing.T) {
 			t.Fatalf("value %d is %g", i, x)
 		}
 	}
-	var stdout, stderr bytes.Buffer
-	args := []string{"--data", "synth:3000x16", "--cache", t.TempDir(), "--rounds", "1", "--queries", "50", "--json"}
-	if code := Main(t.Context(), args, &stdout, &stderr); code != 0 || !strings.Contains(stdout.String(), `"recall_level":0.99`) {
-		t.Errorf("exit code %d: %s%s", code, stdout.String(), stderr.String())
+	for _, name := range []string{"synth:3000x16", "demo:"} {
+		var stdout, stderr bytes.Buffer
+		args := []string{"--data", name, "--cache", t.TempDir(), "--rounds", "1", "--rows", "3000", "--queries", "50", "--json"}
+		if code := Main(t.Context(), args, &stdout, &stderr); code != 0 || !strings.Contains(stdout.String(), `"recall_level":0.99`) {
+			t.Errorf("%s: exit code %d: %s%s", name, code, stdout.String(), stderr.String())
+		}
 	}
 }
 
