@@ -219,8 +219,7 @@ func (n *Node) loadIndex(ctx context.Context, s *shard, e *sealedSegment, f cata
 		if err != nil {
 			return err
 		}
-		idx, err := index.Open(indexSpec(c, def),
-			objectReader{ctx, n.deps.Objects, f.Path}, f.Bytes, raw)
+		idx, err := n.openIndex(ctx, indexSpec(c, def), f, raw)
 		if err != nil {
 			return fmt.Errorf("%s: %w", f.Path, err)
 		}
