@@ -38,15 +38,15 @@ func (b Builder) Build(ctx context.Context, spec Spec, rows Rows, progress Progr
 	if err != nil {
 		return nil, err
 	}
-	switch p.kind {
-	case TypeFlat:
+	switch {
+	case p.kind == TypeFlat:
 		if progress != nil {
 			progress(1)
 		}
 		return newFlatFile(p, rows.Len()), nil
-	case TypeDiskANN:
+	case p.kind == TypeDiskANN:
 		return built(diskann.Build(ctx, diskConfig(p, set, b.Workers), rows, progress))
-	case TypeIVFFlat, TypeIVFSQ8:
+	case isLists(p.kind):
 		return built(ivf.Build(ctx, ivfConfig(p, set, b.Workers), rows, progress))
 	}
 	cfg := hnsw.Config{Set: set, Metric: p.metric, M: p.m, EfConstruction: p.efc, Workers: b.Workers}
@@ -79,13 +79,13 @@ func Open(spec Spec, r io.ReaderAt, size int64, raw Rows) (Index, error) {
 	if raw.Elem() != p.elem {
 		return nil, fmt.Errorf("opening an index of %s over rows of %s", p.elem, raw.Elem())
 	}
-	switch p.kind {
-	case TypeFlat:
+	switch {
+	case p.kind == TypeFlat:
 		if err := checkFlatFile(p, r, size, raw.Len()); err != nil {
 			return nil, err
 		}
 		return Flat(spec, raw)
-	case TypeIVFFlat, TypeIVFSQ8:
+	case isLists(p.kind):
 		return openLists(p, set, source{r, size}, raw)
 	}
 	return openGraph(p, set, source{r, size}, raw)

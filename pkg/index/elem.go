@@ -53,7 +53,7 @@ func maxDim(e vector.Elem) int {
 }
 
 // served lists the index types that are built.
-var served = [...]string{TypeHNSW, TypeIVFFlat, TypeIVFSQ8, TypeDiskANN, TypeFlat}
+var served = [...]string{TypeHNSW, TypeIVFFlat, TypeIVFSQ8, TypeIVFPQ, TypeIVFRaBitQ, TypeScaNN, TypeDiskANN, TypeFlat}
 
 // known reports whether the API has an index type.
 func known(kind string) bool {

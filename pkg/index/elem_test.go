@@ -79,7 +79,7 @@ func TestElems(t *testing.T) {
 					slices.Reverse(truth[q])
 				}
 			}
-			for _, kind := range []string{"FLAT", "HNSW", "IVF_FLAT", "IVF_SQ8"} {
+			for _, kind := range []string{"FLAT", "HNSW", "IVF_FLAT", "IVF_SQ8", "IVF_RABITQ"} {
 				if !takes(kind, e) {
 					continue
 				}
@@ -102,7 +102,7 @@ func TestElems(t *testing.T) {
 					}
 				}
 				recall := float64(found) / (nq * k)
-				if least := map[string]float64{"FLAT": 0.999, "HNSW": 0.98, "IVF_FLAT": 0.95, "IVF_SQ8": 0.95}[kind]; recall < least {
+				if least := map[string]float64{"FLAT": 0.999, "HNSW": 0.98, "IVF_FLAT": 0.95, "IVF_SQ8": 0.95, "IVF_RABITQ": 0.95}[kind]; recall < least {
 					t.Errorf("%s %s %s: recall %.3f", e, kind, metric, recall)
 				}
 				window, _, err := x.Range(t.Context(), queries[:len(queries)/nq], float32(truth[0][50]), nil, 100, Effort{}, nil)

@@ -26,12 +26,12 @@ func EstimateFootprint(spec Spec, rows int, fileBytes int64) Footprint {
 		return Footprint{Memory: fileBytes}
 	}
 	perRow := 8
-	switch p.kind {
-	case TypeHNSW:
+	switch {
+	case p.kind == TypeHNSW:
 		// A code, its weight, 2M links on level 0 and on the average a tenth more above.
 		perRow += kernel.CodeStride(p.dim) + 4 + 2*p.m*4*11/10
-	case TypeIVFSQ8:
-		perRow += kernel.CodeStride(p.dim) + 4
+	case isLists(p.kind):
+		perRow += p.listRowBytes()
 	}
 	return Footprint{Memory: int64(rows) * int64(perRow)}
 }

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"io"
+	"maps"
 	"math/rand/v2"
 	"slices"
 	"strings"
@@ -57,6 +58,18 @@ func TestCheckSpec(t *testing.T) {
 		"ivf lower":   {ivf("ivf_sq8", "nlist", "65536"), errs.OK, ""},
 		"nlist 0":     {ivf("IVF_SQ8", "nlist", "0"), errs.InvalidParameter, "Out of range in json: param 'nlist' (0) should be in range [1, 65536]"},
 		"nlist":       {ivf("IVF_FLAT", "nlist", "65537"), errs.InvalidParameter, "param 'nlist' (65537) should be in range [1, 65536]"},
+		"pq":          {ivf("IVF_PQ", "m", "4"), errs.OK, ""},
+		"pq nbits":    {ivf("ivf_pq", "m", "8", "nbits", "4"), errs.OK, ""},
+		"pq no m":     {ivf("IVF_PQ"), errs.InvalidParameter, "param 'm' not exist in json"},
+		"pq m":        {ivf("IVF_PQ", "m", "3"), errs.InvalidParameter, "dimension must be able to be divided by `m`, dimension: 8, m: 3"},
+		"pq m 0":      {ivf("IVF_PQ", "m", "0"), errs.InvalidParameter, "param 'm' (0) should be in range [1, 65536]"},
+		"pq nbits 25": {ivf("IVF_PQ", "m", "4", "nbits", "25"), errs.InvalidParameter, "param 'nbits' (25) should be in range [1, 24]"},
+		"pq nbits 12": {ivf("IVF_PQ", "m", "4", "nbits", "12"), errs.Unimplemented, "nbits 12 of IVF_PQ is not supported by this server; use 1 to 8"},
+		"scann":       {ivf("SCANN", "with_raw_data", "True"), errs.OK, ""},
+		"scann sub":   {ivf("SCANN", "sub_dim", "3"), errs.InvalidParameter, "dimension: 8, sub_dim: 3"},
+		"scann raw":   {ivf("SCANN", "with_raw_data", "maybe"), errs.InvalidParameter, "param 'with_raw_data' (maybe) should be a boolean"},
+		"rabitq":      {ivf("IVF_RABITQ", "refine", "true", "refine_type", "sq8"), errs.OK, ""},
+		"rabitq type": {ivf("IVF_RABITQ", "refine", "true", "refine_type", "SQ7"), errs.InvalidParameter, "invalid refine type: SQ7"},
 		"nlist text":  {ivf("IVF_FLAT", "nlist", "few"), errs.InvalidParameter, "param 'nlist' (few) should be integer"},
 		"dim":         {Spec{Type: "HNSW", Metric: "L2"}, errs.InvalidParameter, "invalid dimension: 0"},
 		"half":        {of(kernel.F16, "IVF_SQ8", "IP"), errs.OK, ""},
@@ -92,6 +105,17 @@ func TestResolve(t *testing.T) {
 	if err != nil || got.Type != "IVF_SQ8" || got.Metric != "L2" || got.Params["nlist"] != "128" || len(got.Params) != 1 {
 		t.Fatalf("%+v, %v", got, err)
 	}
+	for _, c := range []struct{ in, want map[string]string }{
+		{map[string]string{"index_type": "IVF_PQ", "m": "2", "nlist": "9"}, map[string]string{"nlist": "9", "m": "2", "nbits": "8"}},
+		{map[string]string{"index_type": "SCANN"}, map[string]string{"nlist": "128", "sub_dim": "2", "with_raw_data": "true"}},
+		{map[string]string{"index_type": "IVF_RABITQ"}, map[string]string{"nlist": "128", "refine": "false"}},
+		{map[string]string{"index_type": "IVF_RABITQ", "refine": "true", "refine_type": "fp16"}, map[string]string{"nlist": "128", "refine": "true", "refine_type": "FP16"}},
+	} {
+		got, err = Resolve(Spec{Type: c.in["index_type"], Metric: "IP", Dim: 8, Params: c.in})
+		if err != nil || !maps.Equal(got.Params, c.want) {
+			t.Fatalf("%v: %+v, %v", c.in, got, err)
+		}
+	}
 	got, err = Resolve(Spec{Type: "HNSW", Metric: "ip", Dim: 8})
 	if err != nil || got.Metric != "IP" || got.Params["M"] != "30" || got.Params["efConstruction"] != "360" {
 		t.Fatalf("%+v, %v", got, err)
@@ -100,14 +124,14 @@ func TestResolve(t *testing.T) {
 
 // TestUnbuilt: a type that is not built is refused, and never served by another.
 func TestUnbuilt(t *testing.T) {
-	kinds := append([]string{"IVF_PQ", "IVF_RABITQ", "SCANN", "HNSW_SQ", "HNSW_PQ", "HNSW_PRQ"}, planned[:]...)
+	kinds := append([]string{"HNSW_SQ", "HNSW_PQ", "HNSW_PRQ"}, planned[:]...)
 	for _, kind := range kinds {
 		if !takes(kind, kernel.F32) {
 			continue
 		}
 		_, err := Resolve(Spec{Type: strings.ToLower(kind), Metric: "L2", Dim: 8, Params: map[string]string{"m": "4", "M": "24"}})
 		if !errs.Is(err, errs.Unimplemented) || !strings.Contains(err.Error(), strings.ToLower(kind)) ||
-			!strings.Contains(err.Error(), "use HNSW, IVF_FLAT, IVF_SQ8, DISKANN or FLAT") {
+			!strings.Contains(err.Error(), "use HNSW, IVF_FLAT, IVF_SQ8, IVF_PQ, IVF_RABITQ, SCANN, DISKANN or FLAT") {
 			t.Errorf("%s: %v", kind, err)
 		}
 	}
@@ -136,6 +160,30 @@ func TestParseEffort(t *testing.T) {
 		_, err := ParseEffort(lists, map[string]string{"nprobe": nprobe}, 10)
 		if !errs.Is(err, errs.InvalidParameter) || !strings.Contains(err.Error(), "param 'nprobe' ("+nprobe+") should be") {
 			t.Fatal(err)
+		}
+	}
+	efforts := []struct {
+		kind, name, value string
+		want              Effort
+		text              string
+	}{
+		{"SCANN", "reorder_k", "40", Effort{ReorderK: 40}, ""},
+		{"SCANN", "reorder_k", "9", Effort{}, "reorder_k(9) should be larger than k(10)"},
+		{"SCANN", "reorder_k", "0", Effort{}, "param 'reorder_k' (0)"},
+		{"IVF_RABITQ", "refine_k", "2.5", Effort{RefineK: 2.5}, ""},
+		{"IVF_RABITQ", "refine_k", "0.5", Effort{}, "param 'refine_k' (0.5) should be in range [1,"},
+		{"IVF_RABITQ", "refine_k", "x", Effort{}, "param 'refine_k' (x) should be a number"},
+		{"IVF_RABITQ", "rbq_bits_query", "4", Effort{QueryBits: 4}, ""},
+		{"IVF_RABITQ", "rbq_query_bits", "8", Effort{QueryBits: 8}, ""},
+		{"IVF_RABITQ", "rbq_bits_query", "9", Effort{}, "param 'rbq_bits_query' (9) should be in range [0, 8]"},
+		{"IVF_PQ", "nprobe", "7", Effort{NProbe: 7}, ""},
+		{"IVF_FLAT", "max_empty_result_buckets", "0", Effort{}, "param 'max_empty_result_buckets' (0)"},
+	}
+	for _, c := range efforts {
+		spec := Spec{Type: c.kind, Metric: "L2", Dim: 8, Params: map[string]string{"m": "4"}}
+		e, err := ParseEffort(spec, map[string]string{c.name: c.value}, 10)
+		if c.text == "" && (err != nil || e != c.want) || c.text != "" && (!errs.Is(err, errs.InvalidParameter) || !strings.Contains(err.Error(), c.text)) {
+			t.Errorf("%s %s=%s: %+v, %v", c.kind, c.name, c.value, e, err)
 		}
 	}
 	if _, err := ParseEffort(Spec{Type: "FLAT", Metric: "L2", Dim: 8}, map[string]string{"ef": "1"}, 10); err != nil {
@@ -214,7 +262,7 @@ func TestRange(t *testing.T) {
 	const n, dim = 2000, 8
 	rows := Block(dim, randomRows(1, n, dim))
 	query := FloatQueries(randomRows(2, 1, dim))
-	for _, spec := range []Spec{{Type: "HNSW", Metric: "L2"}, {Type: "HNSW", Metric: "IP"}, {Type: "HNSW", Metric: "COSINE"}, {Type: "IVF_FLAT", Metric: "L2"}, {Type: "IVF_SQ8", Metric: "IP"}} {
+	for _, spec := range []Spec{{Type: "HNSW", Metric: "L2"}, {Type: "HNSW", Metric: "IP"}, {Type: "HNSW", Metric: "COSINE"}, {Type: "IVF_FLAT", Metric: "L2"}, {Type: "IVF_SQ8", Metric: "IP"}, {Type: "IVF_RABITQ", Metric: "COSINE"}, {Type: "SCANN", Metric: "L2"}} {
 		spec.Dim = dim
 		x := open(t, spec, rows)
 		all, _, err := x.Search(t.Context(), query, n, Effort{}, nil)

@@ -3,6 +3,7 @@ package index
 import (
 	"context"
 	"errors"
+	"math"
 	"slices"
 
 	"github.com/gyr-db/gyr/pkg/errs"
@@ -18,14 +19,30 @@ type listIndex struct {
 }
 
 func ivfConfig(p plain, set kernel.Set, workers int) ivf.Config {
-	return ivf.Config{Set: set, Metric: p.metric, Lists: p.nlist, Coding: codings(p.kind)[0], Workers: workers}
+	cfg := ivf.Config{
+		Set: set, Metric: p.metric, Lists: p.list.nlist, Coding: codings(p.kind)[0], Workers: workers,
+		Parts: p.list.parts, Bits: p.list.bits,
+	}
+	if p.kind == TypeScaNN {
+		cfg.Along = anisotropy(p.dim)
+	}
+	return cfg
 }
+
+// anisotropy returns how much SCANN weighs errors along a row, so that inner products above a fifth of the greatest possible
+// err least: (d-1) t²/(1-t²) for t = 0.2 (Guo et al. 2020, theorem 3.4).
+func anisotropy(dim int) float32 { return max(1, float32(dim-1)/24) }
 
 // codings returns what lists of an index type hold: the first is built, files of the others are read. IVF_FLAT promises
 // what a scan of raw vectors gives; codes with bounds give the same from a quarter of the bytes.
 func codings(kind string) []ivf.Coding {
-	if kind == TypeIVFSQ8 {
+	switch kind {
+	case TypeIVFSQ8:
 		return []ivf.Coding{ivf.SQ8}
+	case TypeIVFPQ, TypeScaNN:
+		return []ivf.Coding{ivf.PQ}
+	case TypeIVFRaBitQ:
+		return []ivf.Coding{ivf.RaBitQ}
 	}
 	return []ivf.Coding{ivf.Exact, ivf.Plain}
 }
@@ -36,7 +53,7 @@ func openLists(p plain, set kernel.Set, src source, raw Rows) (Index, error) {
 		return nil, openError(err)
 	}
 	err = fits(p, img)
-	if err == nil && !slices.Contains(codings(p.kind), img.Coding()) {
+	if err == nil && !(slices.Contains(codings(p.kind), img.Coding()) && img.Parts() == p.list.parts) {
 		err = errs.New(errs.Corrupt, "opening a vector index: the file is not one of type %s", p.kind)
 	}
 	if err != nil {
@@ -61,7 +78,11 @@ func (l *listIndex) Search(ctx context.Context, queries []byte, k int, effort Ef
 	if probe < 1 || probe > ivf.MaxLists {
 		return Hits{}, Stats{}, outOfRange(ParamNProbe, int64(probe), 1, ivf.MaxLists)
 	}
-	hits, stats, err := l.Index.Search(ctx, floats, ivf.Params{K: k, Probe: probe, Filter: engine(f)})
+	params := ivf.Params{K: k, Probe: probe, Filter: engine(f), Rerank: effort.ReorderK, QueryBits: effort.QueryBits}
+	if effort.RefineK > 1 {
+		params.Rerank = int(min(math.Ceil(effort.RefineK*float64(k)), math.MaxInt32))
+	}
+	hits, stats, err := l.Index.Search(ctx, floats, params)
 	if err != nil {
 		return Hits{}, Stats(stats), err
 	}

@@ -9,16 +9,13 @@ import (
 	"github.com/gyr-db/gyr/pkg/errs"
 	"github.com/gyr-db/gyr/pkg/vector"
 	"github.com/gyr-db/gyr/pkg/vector/hnsw"
-	"github.com/gyr-db/gyr/pkg/vector/ivf"
 )
 
 // Index types of the API.
 const (
-	TypeFlat    = "FLAT"
-	TypeHNSW    = "HNSW"
-	TypeIVFFlat = "IVF_FLAT"
-	TypeIVFSQ8  = "IVF_SQ8"
-	TypeAuto    = "AUTOINDEX"
+	TypeFlat = "FLAT"
+	TypeHNSW = "HNSW"
+	TypeAuto = "AUTOINDEX"
 )
 
 // Parameter names of the API.
@@ -26,17 +23,13 @@ const (
 	ParamM              = "M"
 	ParamEfConstruction = "efConstruction"
 	ParamEf             = "ef"
-	ParamNList          = "nlist"
-	ParamNProbe         = "nprobe"
 )
 
 const (
-	defaultM      = 30
-	defaultEfC    = 360
-	autoM         = 18
-	autoEfC       = 240
-	defaultNList  = 128
-	defaultNProbe = 8
+	defaultM   = 30
+	defaultEfC = 360
+	autoM      = 18
+	autoEfC    = 240
 
 	// A search that names no ef gets a pool of 5/4 k and at least 64. The API promises max(k, 16); on ordinary
 	// embeddings that means a recall of 0.92 for k = 10, and four times the pool costs twice the time and gives 0.98.
@@ -47,7 +40,7 @@ const (
 // vectors and other hardware. One is never built in the place of another: what a type promises about memory and disks
 // matters as much as its results.
 var planned = [...]string{
-	"IVF_PQ", "IVF_RABITQ", "SCANN", "HNSW_SQ", "HNSW_PQ", "HNSW_PRQ", "DISKANN_RABITQ", "AISAQ",
+	"HNSW_SQ", "HNSW_PQ", "HNSW_PRQ", "DISKANN_RABITQ", "AISAQ",
 	"GPU_CAGRA", "GPU_IVF_FLAT", "GPU_IVF_PQ", "GPU_BRUTE_FORCE",
 	"BIN_FLAT", "BIN_IVF_FLAT", "MINHASH_LSH", "SPARSE_INVERTED_INDEX", "SPARSE_WAND",
 }
@@ -62,11 +55,9 @@ type plain struct {
 	elem   vector.Elem
 	dim    int
 	m, efc int // of HNSW
-	nlist  int // of the IVF types
+	list   listParams
 	disk   diskParams
 }
-
-func (p *plain) isIVF() bool { return p.kind == TypeIVFFlat || p.kind == TypeIVFSQ8 }
 
 // CheckSpec reports what the API would refuse about a specification: unknown types and metrics, and parameters out of
 // range, with code InvalidParameter; what the API knows and Gyr lacks with code Unimplemented. Unknown parameters are ignored.
@@ -87,8 +78,8 @@ func Resolve(spec Spec) (Spec, error) {
 		out.Params = map[string]string{ParamM: strconv.Itoa(p.m), ParamEfConstruction: strconv.Itoa(p.efc)}
 	case p.kind == TypeDiskANN:
 		out.Params = map[string]string{ParamMaxDegree: strconv.Itoa(p.disk.degree), ParamSearchListSize: strconv.Itoa(p.disk.list)}
-	case p.isIVF():
-		out.Params = map[string]string{ParamNList: strconv.Itoa(p.nlist)}
+	case isLists(p.kind):
+		out.Params = p.resolved()
 	}
 	return out, nil
 }
@@ -112,10 +103,8 @@ func parse(spec Spec) (plain, error) {
 		return p, p.graph(spec.Params)
 	case kind == TypeDiskANN:
 		return p, p.onDisk(spec.Params)
-	case kind == TypeIVFFlat || kind == TypeIVFSQ8:
-		p.kind = kind
-		p.nlist, err = intParam(spec.Params, ParamNList, defaultNList, 1, ivf.MaxLists)
-		return p, err
+	case isLists(kind):
+		return p, p.lists(kind, spec.Params)
 	case kind == TypeAuto || kind == "":
 		for key := range spec.Params {
 			if !slices.Contains(beside[:], key) {
@@ -176,9 +165,8 @@ func ParseEffort(spec Spec, params map[string]string, k int) (Effort, error) {
 		return Effort{Ef: ef}, checkEf(ef, k)
 	case p.kind == TypeDiskANN:
 		return diskEffort(params, k)
-	case p.isIVF():
-		nprobe, err := intParam(params, ParamNProbe, 0, 1, ivf.MaxLists)
-		return Effort{NProbe: nprobe}, err
+	case isLists(p.kind):
+		return p.listEffort(params, k)
 	}
 	return Effort{}, nil
 }

@@ -9,6 +9,7 @@ import (
 	"github.com/milvus-io/milvus-proto/go-api/v3/commonpb"
 
 	"github.com/gyr-db/gyr/pkg/errs"
+	"github.com/gyr-db/gyr/pkg/index"
 )
 
 // Limits of the API on reads.
@@ -108,7 +109,7 @@ func (s paramSet) roundDecimal() (int, error) {
 
 // indexParams are the parameters that go to the index.
 func (s paramSet) indexParams() map[string]string {
-	known := []string{"ef", "nprobe", "search_list", "beamwidth", "reorder_k", "refine_k", "level"}
+	known := index.SearchParams()
 	out := map[string]string{}
 	for k, v := range s {
 		if slices.Contains(known, k) && v != "" {

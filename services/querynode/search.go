@@ -4,8 +4,6 @@ import (
 	"context"
 	"fmt"
 	"runtime/debug"
-	"strconv"
-	"strings"
 	"time"
 	"unsafe"
 
@@ -139,7 +137,7 @@ func searchSpec(sub *pb.SubSearch) (segment.SearchSpec, error) {
 		spec.Plan = p
 	}
 	var err error
-	if spec.Effort, err = effort(sub.Params); err != nil {
+	if spec.Effort, err = index.AnyEffort(sub.Params); err != nil {
 		return spec, err
 	}
 	if sub.Radius != nil {
@@ -151,23 +149,6 @@ func searchSpec(sub *pb.SubSearch) (segment.SearchSpec, error) {
 		spec.RangeFilter = &r
 	}
 	return spec, nil
-}
-
-// effort reads how hard to try; an index takes from it what is its own, and checks the range.
-func effort(params map[string]string) (index.Effort, error) {
-	var e index.Effort
-	for name, to := range map[string]*int{index.ParamEf: &e.Ef, index.ParamNProbe: &e.NProbe, index.ParamSearchList: &e.SearchList} {
-		v := strings.Trim(params[name], `"`)
-		if v == "" {
-			continue
-		}
-		n, err := strconv.Atoi(v)
-		if err != nil {
-			return e, errs.Invalid("%s %q is not a whole number", name, v)
-		}
-		*to = n
-	}
-	return e, nil
 }
 
 // aligned returns raw at an address where numbers may lie, as a rule without copying.
