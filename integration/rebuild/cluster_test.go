@@ -11,10 +11,21 @@ import (
 	"github.com/gyr-db/gyr/integration/harness"
 )
 
-// TestClusterLosesEtcd: every process of a cluster is killed under load and etcd starts anew, empty.
+// TestClusterLosesEtcd: every process of a cluster is killed under load and etcd starts anew, empty. With GYR_LONG it runs on
+// Kafka too.
 func TestClusterLosesEtcd(t *testing.T) {
+	queues := []string{"woodpecker"}
+	if os.Getenv("GYR_LONG") != "" {
+		queues = append(queues, "kafka")
+	}
+	for _, queue := range queues {
+		t.Run(queue, func(t *testing.T) { clusterLosesEtcd(t, queue) })
+	}
+}
+
+func clusterLosesEtcd(t *testing.T, queue string) {
 	t.Setenv("GYR_COORDINATOR_CATALOGCOPY_AFTERCHANGE", "200ms")
-	cluster := harness.StartCluster(t, harness.ClusterSpec{Coordinators: 1, Proxies: 1, DataNodes: 2, QueryNodes: 1, IndexNodes: 1})
+	cluster := harness.StartCluster(t, harness.ClusterSpec{MQ: queue, Coordinators: 1, Proxies: 1, DataNodes: 2, QueryNodes: 1, IndexNodes: 1})
 	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Minute)
 	defer cancel()
 	c, err := client.Dial(cluster.Proxies[0])
@@ -36,7 +47,7 @@ func TestClusterLosesEtcd(t *testing.T) {
 	say(t, code, 2, out, "processes are running")
 
 	for _, m := range cluster.Members {
-		if m.Role != "s3" {
+		if !stays(m) {
 			m.Kill()
 		}
 	}
@@ -49,7 +60,7 @@ func TestClusterLosesEtcd(t *testing.T) {
 	code, out = ctl(t, coordinator.Env(), args...)
 	say(t, code, 0, out, "Restored catalog/", "2 collections (1 of them to be loaded), 1 aliases")
 	for _, m := range cluster.Members {
-		if m.Role != "s3" && m.Role != "etcd" {
+		if !stays(m) && m.Role != "etcd" {
 			m.Restart(t)
 		}
 	}
@@ -59,3 +70,6 @@ func TestClusterLosesEtcd(t *testing.T) {
 	}
 	t.Logf("%d acknowledged requests, %d rows at the end", w.Acks.Load(), w.Model.Len())
 }
+
+// stays says that a member is storage that is not lost.
+func stays(m *harness.Member) bool { return m.Role == "s3" || m.Role == "kafka" }

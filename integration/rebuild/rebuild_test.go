@@ -129,9 +129,26 @@ func waitCopy(t *testing.T, objects string, after time.Time) {
 	}
 }
 
+// TestLongLifeBeforeTheLoss lets the log be truncated, segments be merged and garbage be collected, many times between two
+// copies, before etcd is lost.
+func TestLongLifeBeforeTheLoss(t *testing.T) {
+	if os.Getenv("GYR_LONG") == "" {
+		t.Skip("it takes minutes, since a log is truncated a minute after its checkpoint: set GYR_LONG")
+	}
+	t.Setenv("GYR_COORDINATOR_CATALOGCOPY_INTERVAL", "20s")
+	t.Setenv("GYR_COORDINATOR_COMPACTION_RETENTION", "5s")
+	loseEtcd(t, []time.Duration{150 * time.Second}, []func(*testing.T, string){truncate})
+}
+
 // TestStandaloneLosesEtcd: under inserts, upserts, deletes, flushes and a garbage collection that spares nothing young, the
 // process is killed and etcd's folder removed.
 func TestStandaloneLosesEtcd(t *testing.T) {
+	spans := []time.Duration{3 * time.Second, 3 * time.Second, 3 * time.Second}
+	loseEtcd(t, spans, []func(*testing.T, string){nil, truncate, flip})
+}
+
+// loseEtcd loses etcd once for each span of work; a fault damages the newest copy before the rebuild.
+func loseEtcd(t *testing.T, spans []time.Duration, faults []func(t *testing.T, newest string)) {
 	dir := t.TempDir()
 	objects := filepath.Join(dir, "objects")
 	t.Setenv("GYR_COORDINATOR_CATALOGCOPY_AFTERCHANGE", "200ms")
@@ -147,14 +164,14 @@ func TestStandaloneLosesEtcd(t *testing.T) {
 	defer c.Close()
 	prepare(ctx, t, c)
 	w := &crash.Workload{Model: crash.NewModel(16), Collection: name, Addrs: []string{s.Addr}, Writers: 4}
-	for round, fault := range []func(t *testing.T, newest string){nil, truncate, flip} {
+	for round, fault := range faults {
 		began := time.Now()
 		change(ctx, t, c)
 		waitCopy(t, objects, began)
 		work, stop := context.WithCancel(ctx)
 		done := make(chan struct{})
 		go func() { defer close(done); w.Run(work, t, uint64(round)) }()
-		time.Sleep(3 * time.Second)
+		time.Sleep(spans[round])
 		s.Kill()
 		stop()
 		<-done
