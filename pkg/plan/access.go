@@ -19,7 +19,9 @@ type Access interface {
 // Path is a JSON path's values, taken out of the documents. A row that is neither in Present nor in Rest has no value
 // there, or null.
 type Path struct {
-	values  *schema.Column // of the present rows, in their order, none of them null
+	values  *schema.Column // of the present rows, in their order, none of them null; with index its distinct values
+	index   *Index         // over the present rows, numbered in their order; nil: values are per row
+	codes   []uint16       // with index, per present row: which of the values it has
 	present bitset.Set     // nil: every row
 	ints    bitset.Set     // per value of a Double: it was written as an integer
 	rest    []uint32       // rows whose documents must be asked, ascending
@@ -28,13 +30,16 @@ type Path struct {
 }
 
 // PathValues are the parts of a Path. Values holds Bool, Int64, Double or VarChar, one per member of Present (nil:
-// every row). Ints is for Doubles: the values that were written as integers. Docs holds one document per row of Rest.
+// every row). With Postings it holds the distinct values, at most 65,536 of them and no Doubles, and Postings the places
+// of each among the present rows. Ints is for Doubles: the values that were written as integers. Docs holds one document
+// per row of Rest.
 type PathValues struct {
-	Values  *schema.Column
-	Present bitset.Set
-	Ints    bitset.Set
-	Rest    []uint32
-	Docs    *schema.Column
+	Values   *schema.Column
+	Postings Postings
+	Present  bitset.Set
+	Ints     bitset.Set
+	Rest     []uint32
+	Docs     *schema.Column
 }
 
 // NewPath checks the parts of a Path of rows rows.
@@ -51,14 +56,41 @@ func NewPath(v PathValues, rows int) (*Path, error) {
 	switch t := v.Values.Type; {
 	case t != schema.Bool && t != schema.Int64 && t != schema.Double && t != schema.VarChar:
 		return nil, fmt.Errorf("a path's values are of type %s", t)
-	case v.Values.N != want || v.Values.Valid != nil:
+	case v.Values.Valid != nil || (v.Postings == nil && v.Values.N != want):
 		return nil, fmt.Errorf("a path has %d values for %d rows", v.Values.N, want)
 	case len(v.Rest) > 0 && (v.Docs == nil || v.Docs.N != len(v.Rest)):
 		return nil, fmt.Errorf("a path lacks documents")
-	case v.Ints != nil && len(v.Ints) != len(bitset.New(want)):
+	case v.Ints != nil && (v.Postings != nil || len(v.Ints) != len(bitset.New(want))):
 		return nil, fmt.Errorf("a path has flags for %d values instead of %d", 64*len(v.Ints), want)
 	}
+	if v.Postings != nil {
+		if err := p.encode(v.Postings, want); err != nil {
+			return nil, err
+		}
+	}
 	return p, v.Values.Check()
+}
+
+// encode notes which value each present row has.
+func (p *Path) encode(rows Postings, present int) error {
+	if p.values.N > 1<<16 || p.values.Type == schema.Double {
+		return fmt.Errorf("a path has postings of %d values of type %s", p.values.N, p.values.Type)
+	}
+	p.index, p.codes = &Index{Values: p.values, Postings: rows}, make([]uint16, present)
+	set, all := bitset.New(present), bitset.New(present)
+	for i := range p.values.N {
+		clear(set)
+		rows.Add(i, set)
+		all.Or(set)
+		set.Each(func(at int) bool {
+			p.codes[at] = uint16(i)
+			return true
+		})
+	}
+	if n := all.Count(); n != present {
+		return fmt.Errorf("a path has postings of %d rows instead of %d", n, present)
+	}
+	return nil
 }
 
 // Index leads from values to rows. It has either Values and Postings, or Order, or is Sorted.

@@ -69,7 +69,30 @@ func (x *indexed) Path(field int64, steps []string) (*Path, error) {
 	if out.Values.N == x.n && r.IntN(2) == 0 {
 		out.Present = nil
 	}
+	if t != schema.Double && r.IntN(2) == 0 {
+		gatherValues(&out)
+	}
 	return NewPath(out, x.n)
+}
+
+// gatherValues replaces values per row by distinct ones and the places of each.
+func gatherValues(out *PathValues) {
+	c := out.Values
+	order := make([]uint32, c.N)
+	for i := range order {
+		order[i] = uint32(i)
+	}
+	slices.SortStableFunc(order, func(a, b uint32) int { return lessRow(c, a, b) })
+	var rows lists
+	out.Values = &schema.Column{Type: c.Type}
+	for i, row := range order {
+		if i == 0 || lessRow(c, order[i-1], row) != 0 {
+			out.Values.AppendFrom(c, int(row))
+			rows = append(rows, nil)
+		}
+		rows[len(rows)-1] = append(rows[len(rows)-1], row)
+	}
+	out.Postings = rows
 }
 
 type lists [][]uint32
@@ -235,6 +258,8 @@ func TestNewPathRefuses(t *testing.T) {
 		{Values: ints(3), Rest: []uint32{1}},
 		{Values: ints(3), Ints: bitset.Set{}},
 		{Values: &schema.Column{Type: schema.Int64, N: 3, Ints: []int64{1}}},
+		{Values: ints(2), Postings: lists{{0}, {1}}},
+		{Values: &schema.Column{Type: schema.Double, N: 1, Doubles: []float64{1}}, Postings: lists{{0, 1, 2}}},
 	} {
 		if _, err := NewPath(v, 3); err == nil {
 			t.Errorf("%d was accepted", i)

@@ -74,7 +74,7 @@ func (l *docLeaf) byPath(e *env, p *Path, want tri, mask, out bitset.Set) {
 // values returns which of a path's values give an answer, nil for none.
 func (l *docLeaf) values(p *Path, want tri) bitset.Set {
 	t, ok := l.typed[p.values.Type]
-	e := &env{n: p.values.N}
+	e := &env{n: p.count()}
 	switch every := bitset.Full(e.n); {
 	case l.scalar == nil, t.unknown:
 		return nil
@@ -83,6 +83,17 @@ func (l *docLeaf) values(p *Path, want tri) bitset.Set {
 			return every
 		}
 		return nil
+	case ok && p.index != nil:
+		return p.index.byEntry(e, t.leaf, want == no, every)
+	case p.index != nil:
+		entries, hit := bitset.New(p.values.N), e.set()
+		for i := range p.values.N {
+			if v := p.constant(i); l.scalar(&v) == want {
+				entries.Add(i)
+			}
+		}
+		p.index.unite(entries, true, hit)
+		return hit
 	case ok && p.ints == nil:
 		v, hit := e.vec(p.values), e.set()
 		t.leaf.run(e, &v, every, hit)
@@ -124,7 +135,23 @@ func (p *Path) at(row uint32) (int, bool) {
 	return int(p.rank[w]) + bits.OnesCount64(word&(1<<b-1)), word>>b&1 != 0
 }
 
+// count is the number of rows that have a value.
+func (p *Path) count() int {
+	if p.index != nil {
+		return len(p.codes)
+	}
+	return p.values.N
+}
+
+// value returns the value of the i-th row that has one.
 func (p *Path) value(i int) Value {
+	if p.index != nil {
+		i = int(p.codes[i])
+	}
+	return p.constant(i)
+}
+
+func (p *Path) constant(i int) Value {
 	switch c := p.values; c.Type {
 	case schema.Bool:
 		return BoolValue(c.Bools[i])

@@ -6,6 +6,7 @@ import (
 
 	"github.com/gyr-db/gyr/pkg/bitset"
 	"github.com/gyr-db/gyr/pkg/plan"
+	"github.com/gyr-db/gyr/pkg/schema"
 )
 
 var _ plan.Access = (*Sealed)(nil)
@@ -80,15 +81,7 @@ func (s *Sealed) readIndex(ctx context.Context, c *columnMeta) (*plan.Index, int
 		}
 		return &plan.Index{Order: order}, int64(len(raw)), nil
 	}
-	raw, err := s.file.section(ctx, secPostings, m.ID)
-	if err != nil {
-		return nil, 0, err
-	}
-	rows, err := openPostings(raw, m.Values.Rows, s.Rows())
-	if err != nil {
-		return nil, 0, corrupt(s.file.name, "index of field %d: %v", c.Field, err)
-	}
-	values, err := s.file.decodeColumn(ctx, m.Values, s.zstd)
+	rows, values, err := s.readValues(ctx, m, s.Rows())
 	if err != nil {
 		return nil, 0, err
 	}
@@ -105,7 +98,21 @@ func (s *Sealed) readIndex(ctx context.Context, c *columnMeta) (*plan.Index, int
 			}
 		}
 	}
-	return x, int64(len(raw)+8*len(x.Known)) + columnBytes(values), nil
+	return x, int64(len(rows.raw)+8*len(x.Known)) + columnBytes(values), nil
+}
+
+// readValues reads an index by values over n rows.
+func (s *Sealed) readValues(ctx context.Context, m *indexMeta, n int) (*postings, *schema.Column, error) {
+	raw, err := s.file.section(ctx, secPostings, m.ID)
+	if err != nil {
+		return nil, nil, err
+	}
+	rows, err := openPostings(raw, m.Values.Rows, n)
+	if err != nil {
+		return nil, nil, corrupt(s.file.name, "index %d: %v", m.ID, err)
+	}
+	values, err := s.file.decodeColumn(ctx, m.Values, s.zstd)
+	return rows, values, err
 }
 
 // withoutIndexes is a segment for lazy filters: their bitmap must need nothing that their matchers did not read before,

@@ -68,7 +68,7 @@ type Sealed struct {
 type vectorField struct {
 	shape
 	vectors rawRows // nil with NoVectors
-	valid   []bool   // nil: every row has a vector
+	valid   []bool  // nil: every row has a vector
 	pages   []vectorPage
 }
 

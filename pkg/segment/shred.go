@@ -31,13 +31,15 @@ const (
 	shredExactInts = 1 << 53
 )
 
-// pathMeta describes a path's column. Column.Rows is the number of rows that have a value of the type.
+// pathMeta describes a path's column. Column.Rows is the number of rows that have a value of the type. With Index the
+// column itself is not in the file, but its distinct values and the places of each among those rows.
 type pathMeta struct {
 	Field  int64      `json:"field"`
 	Steps  []string   `json:"steps"`
 	Column columnMeta `json:"column"`
 	Rest   int        `json:"rest,omitempty"` // rows whose documents must be asked
 	Ints   bool       `json:"ints,omitempty"` // of Doubles: some were written as integers
+	Index  *indexMeta `json:"index,omitempty"`
 }
 
 // pathNode is a step in the tree of paths.
@@ -159,6 +161,7 @@ type pathColumn struct {
 	meta    pathMeta
 	enc     *columnEncoder
 	buf     *schema.Column
+	field   *schema.Field
 	rows    int
 	present []uint64
 	ints    []uint64
@@ -167,10 +170,12 @@ type pathColumn struct {
 
 func newPathColumn(field, id int64, steps []string, t schema.Type, rows int, z *zstd.Encoder) *pathColumn {
 	f := &schema.Field{ID: id, Type: t}
-	return &pathColumn{
+	c := &pathColumn{
 		meta: pathMeta{Field: field, Steps: steps}, enc: newColumnEncoder(f, z), buf: schema.NewColumn(f),
-		rows: rows, present: make([]uint64, (rows+63)/64),
+		field: f, rows: rows, present: make([]uint64, (rows+63)/64),
 	}
+	c.enc.few = newFewValues(f)
+	return c
 }
 
 // add takes a row's value, or leaves the row to its document.
@@ -211,14 +216,13 @@ func (c *pathColumn) flush() {
 }
 
 // finish writes the column; it is not kept when the sample was wrong about it.
-func (c *pathColumn) finish(out *container) (*pathMeta, error) {
+func (c *pathColumn) finish(out *container, z *zstd.Encoder) (*pathMeta, error) {
 	n := c.meta.Column.Rows
 	if n == 0 || len(c.rest) > n/2 {
 		return nil, nil
 	}
 	c.flush()
-	c.enc.narrow()
-	if err := c.enc.finish(out); err != nil {
+	if err := c.finishValues(out, z, n); err != nil {
 		return nil, err
 	}
 	c.enc.meta.Rows = n
@@ -234,6 +238,20 @@ func (c *pathColumn) finish(out *container) (*pathMeta, error) {
 		raw = binary.LittleEndian.AppendUint32(raw, r)
 	}
 	return &c.meta, out.add(secPath, c.enc.meta.Field, raw)
+}
+
+// finishValues writes the distinct values with their places when they are few, else every value.
+func (c *pathColumn) finishValues(out *container, z *zstd.Encoder, n int) (err error) {
+	e := c.enc
+	if few := e.few; few != nil && !few.over && len(few.rows)*valueRows <= n {
+		e.meta.Min, e.meta.Max = e.bounds.encode()
+		x := few.index(c.field, n)
+		e.meta.Few = x.few()
+		c.meta.Index, err = x.write(out, z, e.meta.Field)
+		return err
+	}
+	e.narrow()
+	return e.finish(out)
 }
 
 // narrow lets integers take as few bytes as their bounds allow.
@@ -295,7 +313,7 @@ func shred(out *container, docs *text, rows int, z *zstd.Encoder, nextID func() 
 	}
 	var metas []pathMeta
 	for _, c := range s.columns {
-		m, err := c.finish(out)
+		m, err := c.finish(out, z)
 		if err != nil {
 			return nil, err
 		}

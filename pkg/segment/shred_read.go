@@ -25,6 +25,9 @@ func (s *Sealed) openPaths(paths []pathMeta) error {
 		docs := s.columns[m.Field]
 		ok := docs != nil && docs.meta.Type == schema.JSON && m.Column.Rows > 0 && m.Column.Rows <= s.file.rows &&
 			m.Column.Nulls == 0 && m.Rest >= 0 && m.Rest <= s.file.rows
+		if x := m.Index; x != nil {
+			ok = ok && x.Rows == m.Column.Rows && x.Values != nil && x.Values.Nulls == 0 && x.Values.Rows > 0 && x.Values.Rows <= x.Rows
+		}
 		if !ok {
 			return corrupt(s.file.name, "path %q of field %d", m.Steps, m.Field)
 		}
@@ -63,7 +66,11 @@ func (s *Sealed) Path(field int64, steps []string) (*plan.Path, error) {
 	if err != nil {
 		return nil, corrupt(s.file.name, "path %q of field %d: %v", steps, field, err)
 	}
-	s.bytes.Add(columnBytes(v.Values) + int64(12*len(v.Present)+8*len(v.Ints)+4*len(v.Rest)))
+	size := columnBytes(v.Values) + int64(12*len(v.Present)+8*len(v.Ints)+4*len(v.Rest))
+	if rows, ok := v.Postings.(*postings); ok {
+		size += int64(len(rows.raw) + 2*l.meta.Column.Rows)
+	}
+	s.bytes.Add(size)
 	if v.Docs != nil {
 		s.bytes.Add(columnBytes(v.Docs))
 	}
@@ -100,7 +107,13 @@ func (s *Sealed) readPath(ctx context.Context, m *pathMeta) (v plan.PathValues, 
 			return v, corrupt(s.file.name, "a path of field %d names row %d", m.Field, r)
 		}
 	}
-	if v.Values, err = s.file.decodeColumn(ctx, &m.Column, s.zstd); err != nil {
+	if m.Index != nil {
+		var rows *postings
+		if rows, v.Values, err = s.readValues(ctx, m.Index, n); err != nil {
+			return v, err
+		}
+		v.Postings = rows
+	} else if v.Values, err = s.file.decodeColumn(ctx, &m.Column, s.zstd); err != nil {
 		return v, err
 	}
 	if v.Values.Type.IsInt() {

@@ -174,7 +174,9 @@ type pageLoader struct {
 	name  string
 	field *vectorField
 	rows  int // of the segment
-	to    interface{ put(at int, raw []byte) error }
+	to    interface {
+		put(at int, raw []byte) error
+	}
 }
 
 // load reads pages lo to hi with one request.
