@@ -166,7 +166,7 @@ func FuzzLoad(f *testing.F) {
 		}
 		s.begin(Params{K: 5, Ef: 10})
 		s.widen = 1
-		if _, err := s.plain(t.Context(), 10, 5); err != nil {
+		if _, err := s.plain(t.Context(), stop{}, 10, 5); err != nil {
 			t.Fatal(err)
 		}
 	})

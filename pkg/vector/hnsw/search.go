@@ -107,6 +107,9 @@ type searcher struct {
 	words   []uint64
 
 	batchKeys [testBatch]uint32
+	scanIDs   [2][scanBatch]uint32
+	near      [scanBatch]int32
+	nearIDs   [scanBatch]uint32
 }
 
 func newSearcher(x *Index) *searcher {
@@ -155,7 +158,7 @@ func exactCandidates(k, widen int) int { return widen * (k + max(4, k/8)) }
 
 // candidates returns how many rows the re-rank looks at, at least.
 func (s *searcher) candidates() int {
-	if !s.x.img.head.tuned { // widen was measured by the other function
+	if !s.x.img.head.tuned || s.w.query.Ratio != 1 { // widen was measured by the other function, or codes are coarse
 		return sq8.Candidates(s.p.K, s.widen)
 	}
 	return exactCandidates(s.p.K, s.widen)

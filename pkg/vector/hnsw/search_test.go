@@ -236,7 +236,7 @@ func TestCancelled(t *testing.T) {
 	}{
 		"at once":       {0, queries[:2], Params{K: 1, Ef: 10}},
 		"between":       {2, queries, Params{K: 1, Ef: 10}},
-		"during a walk": {1, queries[:2], Params{K: 1, Ef: 300}},
+		"during a walk": {1, queries[:2], Params{K: 200, Ef: 300}},
 		"during a scan": {1, queries[:2], Params{K: 1, Ef: 40000}},
 	} {
 		if _, _, err := x.Search(&countdown{t.Context(), c.looks}, c.queries, c.p); !errors.Is(err, context.Canceled) {

@@ -2,13 +2,16 @@ package hnsw
 
 import (
 	"context"
+	"errors"
 	"math"
+	"math/bits"
 	"slices"
 	"unsafe"
 
 	"github.com/gyr-db/gyr/pkg/vector"
 	"github.com/gyr-db/gyr/pkg/vector/internal/sq8"
 	"github.com/gyr-db/gyr/pkg/vector/kernel"
+	"github.com/gyr-db/gyr/pkg/vector/topk"
 )
 
 // checkEvery is the number of hops between two looks at the context: a hop takes about half a microsecond, and some ten
@@ -27,6 +30,7 @@ type walker struct {
 	dist    []int32
 	lines   int // cache lines of a code to prefetch
 	stop    stop
+	allowed allowed
 	stats   vector.Stats
 }
 
@@ -127,16 +131,82 @@ type stop struct {
 	rank   int
 	factor float64
 	slack  float64 // rounding errors, as a root of distances
+	bound  uint32  // key of nodes that are too far to be followed, or to be among the best
 }
 
-func (w *walker) far(it uint64) bool {
-	if w.stop.rank == 0 || len(w.pool.items) <= w.stop.rank {
+func (w *walker) far(it uint64, hops int) bool {
+	var key uint32
+	switch {
+	case w.stop.rank == 0:
 		return false
+	case w.allowed.filter != nil:
+		if !w.allowed.near.Full() {
+			return false
+		}
+		if w.allowed.enough(hops) {
+			return true
+		}
+		key = topk.Key(w.allowed.near.Bound())
+	case len(w.pool.items) <= w.stop.rank:
+		return false
+	default:
+		key = itemKey(w.pool.items[w.stop.rank-1])
 	}
-	kth := max(0, keyDist(itemKey(w.pool.items[w.stop.rank-1])))
-	root := math.Sqrt(kth) + w.stop.slack
-	return keyDist(itemKey(it)) > max(kth*w.stop.factor, root*root)
+	kth := max(0, keyDist(key))
+	root, end := math.Sqrt(kth), kth*w.stop.factor
+	near := root + 3*w.stop.slack
+	w.stop.bound = sq8.Key(int32(min(math.MaxInt32, max(end, near*near))))
+	root += w.stop.slack
+	return keyDist(itemKey(it)) > max(end, root*root)
 }
+
+// bound returns the key that a node must be below to be of any use.
+func (w *walker) bound() uint32 { return min(w.pool.bound(), w.stop.bound) }
+
+// allowed is what a walk for allowed rows knows of them. Its stop does not go by ranks in the pool, but by the k-th nearest
+// allowed node: where few of the nodes near the query are allowed, the walk goes further by itself.
+type allowed struct {
+	filter vector.Filter // nil when all rows are, or when the walk shall not mind
+	near   topk.Heap     // the k nearest allowed nodes
+	budget int           // distances after which the walk gives up
+	share  float64       // of allowed rows among all
+	hops   int           // after which the walk ends, if the share among the nodes that it met is no lower
+	seen   int           // nodes that entered the pool
+	hits   int           // allowed ones among them
+	ids    [testBatch]uint32
+	keys   [testBatch]uint32
+	n      int
+}
+
+// note remembers a node that entered the pool.
+func (a *allowed) note(id, key uint32) {
+	a.ids[a.n], a.keys[a.n] = id, key
+	if a.n++; a.n == testBatch {
+		a.flush()
+	}
+}
+
+func (a *allowed) flush() {
+	if a.n == 0 {
+		return
+	}
+	mask := a.filter.Test(a.ids[:a.n])
+	a.seen += a.n
+	a.hits += bits.OnesCount64(mask)
+	for ; mask != 0; mask &= mask - 1 {
+		i := bits.TrailingZeros64(mask)
+		a.near.Push(topk.Pack(a.keys[i], a.ids[i]))
+	}
+	a.n = 0
+}
+
+// enough reports whether a walk that has found k allowed nodes has gone far enough by hops, whatever the distances.
+func (a *allowed) enough(hops int) bool {
+	return float64(hops) > float64(a.hops)*max(1, a.share*float64(a.seen)/float64(max(1, a.hits)))
+}
+
+// errBudget ends a walk that would cost more than a scan.
+var errBudget = errors.New("walk gave up")
 
 func keyDist(key uint32) float64 { return float64(int32(key ^ 1<<31)) }
 
@@ -144,6 +214,7 @@ func keyDist(key uint32) float64 { return float64(int32(key ^ 1<<31)) }
 func (w *walker) start(at uint32, ef int) {
 	clear(w.visited)
 	w.pool.reset(ef)
+	w.stop.bound = ^uint32(0)
 	w.see(at)
 	w.ids[0] = at
 	w.pool.insert(item(sq8.Key(w.measure(w.ids[:1])[0]), at))
@@ -154,7 +225,7 @@ func (w *walker) walk(ctx context.Context, at uint32, level, ef int) error {
 	w.start(at, ef)
 	for hops := 1; ; hops++ {
 		it, ok := w.pool.next()
-		if !ok || w.far(it) {
+		if !ok || w.far(it, hops) {
 			return nil
 		}
 		if hops%checkEvery == 0 && ctx.Err() != nil {
@@ -163,7 +234,14 @@ func (w *walker) walk(ctx context.Context, at uint32, level, ef int) error {
 		w.stats.Hops++
 		ids := w.unseen(w.g.links(itemID(it), level), w.ids)
 		w.prefetch(ids, level)
-		w.offer(ids)
+		if w.allowed.filter == nil {
+			w.offer(ids)
+			continue
+		}
+		w.offerNoting(ids)
+		if w.allowed.budget -= len(ids); w.allowed.budget < 0 {
+			return errBudget
+		}
 	}
 }
 
@@ -182,13 +260,27 @@ func (w *walker) prefetch(ids []uint32, level int) {
 // offer measures nodes and puts those that are near enough into the pool.
 func (w *walker) offer(ids []uint32) {
 	dist := w.measure(ids)
-	bound := w.pool.bound()
+	bound := w.bound()
 	for i, d := range dist {
 		if key := sq8.Key(d); key < bound {
 			w.pool.insert(item(key, ids[i]))
-			bound = w.pool.bound()
+			bound = w.bound()
 		}
 	}
+}
+
+// offerNoting is offer for walks that count allowed nodes.
+func (w *walker) offerNoting(ids []uint32) {
+	dist := w.measure(ids)
+	bound := w.bound()
+	for i, d := range dist {
+		if key := sq8.Key(d); key < bound {
+			w.pool.insert(item(key, ids[i]))
+			w.allowed.note(ids[i], key)
+			bound = w.bound()
+		}
+	}
+	w.allowed.flush()
 }
 
 // candidates writes the pool's nodes to dst, nearest first, as items without marks.

@@ -45,6 +45,14 @@ func TestMeasure(t *testing.T) {
 			t.Errorf("k %d, recall %g: effort %d, want %d to %d; %v", c.k, c.target, e, c.lo, c.hi, table)
 		}
 	}
+	for _, k := range []int{5, 10, 33, 100, 150} {
+		for _, effort := range []int{60, 100, 199} {
+			r := table.Recall(k, effort)
+			if back, _ := table.Effort(k, r); back > effort || r < 0 || r > 1 {
+				t.Errorf("k %d: recall %g at effort %d, which needs %d", k, r, effort, back)
+			}
+		}
+	}
 	again, err := Decode(table.Encode())
 	if err != nil {
 		t.Fatal(err)

@@ -45,6 +45,23 @@ func (t *Table) Effort(k int, target float64) (int, bool) {
 	return int(math.Ceil(low * math.Pow(high/low, share))), true
 }
 
+// Recall is the reverse of Effort: the recall that searches for k rows reach at an effort, 0 when nothing is known.
+func (t *Table) Recall(k, effort int) float64 {
+	if t.Empty() {
+		return 0
+	}
+	low, high := 0.0, 7.6 // of -log(missed share), up to what missedShare tells from 1
+	for range 12 {
+		mid := (low + high) / 2
+		if need, _ := t.Effort(k, 1-math.Exp(-mid)); need <= effort {
+			low = mid
+		} else {
+			high = mid
+		}
+	}
+	return 1 - math.Exp(-low)
+}
+
 // effortAt interpolates the logarithm of the effort over that of the share missed, in which curves are nearly straight.
 func effortAt(curve []Point, target float64) float64 {
 	last := curve[len(curve)-1]
