@@ -28,6 +28,7 @@ type Config struct {
 	BuildThreads int               // threads of a build; 0: as Threads
 	Rounds       int               // timed rounds
 	Efforts      []int             // values of the swept parameter; empty: found by recall
+	Targets      bool              // also search with target_recall and with defaults
 	Peers        []string          // other libraries
 	Cache        string            // cache folder; empty: gyr-vectorbench in the user's cache folder
 	Rebuild      bool              // build peers' indexes anew even when the cache has them

@@ -98,6 +98,10 @@ func (g *gyr) lap(ctx context.Context, value int, load load, ids bool) (lap, err
 	if err != nil {
 		return lap{}, err
 	}
+	return g.answer(ctx, e, load, ids)
+}
+
+func (g *gyr) answer(ctx context.Context, e index.Effort, load load, ids bool) (lap, error) {
 	f := g.filter.filter()
 	asks := load.asks(g.set.Asks())
 	if err := g.pass(ctx, min(warmQueries, asks/4+1), load.stride, e, f, nil); err != nil {

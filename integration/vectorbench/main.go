@@ -113,6 +113,7 @@ func parseArgs(args []string, stderr io.Writer) (*options, error) {
 	f.IntVar(&c.BuildThreads, "build-threads", 0, "threads of a build (default: as --threads)")
 	f.IntVar(&c.Rounds, "rounds", 7, "interleaved rounds")
 	f.StringVar(&efforts, "efforts", "", "values of ef, nprobe or search_list, with commas between (default: found by recall)")
+	f.BoolVar(&c.Targets, "target-recall", false, "also measure what target_recall gives at each level, and a search without parameters")
 	f.StringVar(&peers, "peers", "", "other libraries, with commas between: "+strings.Join(peerNames(), ", "))
 	f.BoolVar(&c.Single, "single", false, "give peers one query per call; by default they get all in one call, which spares them Python's overhead")
 	f.BoolVar(&c.Rebuild, "rebuild", false, "build the peers' indexes anew, to measure their builds in this run")

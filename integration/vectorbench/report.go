@@ -29,6 +29,7 @@ type Report struct {
 	Filter  *rowFilter
 	Builds  []Build
 	Curves  []Curve
+	Targets []Target
 	Missing []Missing
 }
 
@@ -96,7 +97,7 @@ func (r *Report) JSON(w, notes io.Writer) error {
 			}
 		}
 	}
-	return nil
+	return r.targetLines(enc)
 }
 
 func round(x float64) float64 { return math.Round(x*10) / 10 }
@@ -142,6 +143,9 @@ func (r *Report) Table(w io.Writer) error {
 	}
 	r.curveTable(w, t)
 	if err := t.Flush(); err != nil {
+		return err
+	}
+	if err := r.targetTable(w); err != nil {
 		return err
 	}
 	if own := r.Curves[0]; own.Allocs >= 0 {

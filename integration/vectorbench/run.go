@@ -81,7 +81,8 @@ func Run(ctx context.Context, cfg Config) (report *Report, err error) {
 	report = newReport(cfg, k, set, spec.Params)
 	report.Filter = f
 	sh := &shared{cfg: cfg, spec: spec, set: set, filter: f, tmp: tmp, env: environment{filepath.Join(cfg.Cache, "venv"), cfg.logf}}
-	engines, err := openAll(ctx, &gyr{cfg: cfg, kind: k, spec: spec, set: set, filter: f}, sh, report)
+	own := &gyr{cfg: cfg, kind: k, spec: spec, set: set, filter: f}
+	engines, err := openAll(ctx, own, sh, report)
 	defer func() {
 		for _, e := range engines {
 			err = errors.Join(err, e.close())
@@ -91,7 +92,13 @@ func Run(ctx context.Context, cfg Config) (report *Report, err error) {
 		return nil, err
 	}
 	s := sweep{cfg: cfg, kind: k, judge: j, report: report}
-	return report, s.run(ctx, engines)
+	if err := s.run(ctx, engines); err != nil {
+		return nil, err
+	}
+	if cfg.Targets {
+		err = s.measureTargets(ctx, own)
+	}
+	return report, err
 }
 
 // openAll opens the engines one after the other; Gyr's must open.

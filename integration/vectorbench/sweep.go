@@ -230,11 +230,16 @@ func (s *sweep) lap(ctx context.Context, e engine, c *Curve, step int) error {
 	if err != nil {
 		return err
 	}
-	n := float64(p.load.passes * p.load.asks(s.judge.set.Asks()))
-	p.CPU = append(p.CPU, n/max(l.time.cpu.Seconds(), 1e-9))
-	p.Wall = append(p.Wall, n/max(l.time.wall.Seconds(), 1e-9))
+	p.add(l, p.load, s.judge.set.Asks())
 	c.Allocs, c.Pause = max(c.Allocs, l.allocs), max(c.Pause, l.pause)
 	return nil
+}
+
+// add adds a lap over a share of n queries.
+func (p *Point) add(l lap, load load, n int) {
+	answered := float64(load.passes * load.asks(n))
+	p.CPU = append(p.CPU, answered/max(l.time.cpu.Seconds(), 1e-9))
+	p.Wall = append(p.Wall, answered/max(l.time.wall.Seconds(), 1e-9))
 }
 
 // rates are a point's queries per second by the clock.

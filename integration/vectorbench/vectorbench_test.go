@@ -260,6 +260,20 @@ func TestDrawnData(t *testing.T) {
 	}
 }
 
+func TestTargets(t *testing.T) {
+	lines, _ := measure(t, baseDir(t), "--target-recall")
+	targets := 0
+	for _, l := range slices.DeleteFunc(slices.Clone(lines), func(l line) bool { return l.Measure != "target" }) {
+		targets++
+		if l.QPS <= 0 || l.Recall < 0.5 {
+			t.Errorf("%+v", l)
+		}
+	}
+	if targets != 1+len(levels()) {
+		t.Errorf("%d lines", targets)
+	}
+}
+
 // A ground truth that belongs to other data is noticed.
 func TestWrongTruth(t *testing.T) {
 	dir := baseDir(t)
