@@ -187,7 +187,7 @@ func (d *diskIndex) Search(ctx context.Context, queries []byte, k int, effort Ef
 	if list == 0 {
 		list = defaultList(k)
 	}
-	hits, stats, err := d.x.Search(ctx, floats, diskann.Params{K: k, List: list, Filter: engine(f)})
+	hits, stats, err := d.x.Search(ctx, floats, diskann.Params{K: k, List: list, Filter: engine(f), TargetRecall: effort.TargetRecall})
 	if err != nil {
 		return Hits{}, Stats(stats), readError(err)
 	}

@@ -126,9 +126,18 @@ func (b *builder) insertAll(ctx context.Context) error {
 		inserters[i] = newInserter(b)
 	}
 	b.report.Done(1)
+	calibrateAt := len(b.order) - b.hold()
 	for from := 1; from < len(b.order); {
 		b.hubs = b.order[:min(from, b.img.head.hubs)]
+		if from == calibrateAt {
+			if err := b.calibrate(ctx, b.order[from:]); err != nil {
+				return err
+			}
+		}
 		size := min(max(firstBatch, from), most, len(b.order)-from)
+		if from < calibrateAt {
+			size = min(size, calibrateAt-from)
+		}
 		if err := b.insertBatch(ctx, b.order[from:from+size], inserters); err != nil {
 			return err
 		}

@@ -139,8 +139,9 @@ func TestForged(t *testing.T) {
 		"slot":     {at(kindSlots) + 8, 300},
 		"slots":    {at(kindSlots) + 8, uint64(binary.LittleEndian.Uint32(clean[at(kindSlots):]))},
 		"hub":      {at(kindHubs), 299},
+		"efforts":  {at(kindEfforts), 3000},
 		"hub link": {at(kindHubLinks), 300},
-		"cold":     {64 + 8*24 + 4, 0},
+		"cold":     {64 + 9*24 + 4, 0},
 		"node row": {at(kindNodes) + 20, 7},
 		"link":     {at(kindNodes) + 24, 300},
 	} {

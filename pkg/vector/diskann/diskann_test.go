@@ -231,6 +231,31 @@ func TestOddRows(t *testing.T) {
 	}
 }
 
+// TestTargetRecall: new queries get at least the recall that they ask for, less 0.01, and more effort for more.
+func TestTargetRecall(t *testing.T) {
+	rows := sample.Clustered(1, 0, 8000, 24, 40)
+	queries := sample.Clustered(1, 1, 200, 24, 40).Data
+	x := build(t, rows, vector.L2, 16)
+	want := exact(t, rows, vector.L2, queries, 10, nil)
+	last := 0
+	for _, target := range []float64{0.9, 0.95, 0.99} {
+		hits, _, err := x.Search(t.Context(), queries, Params{K: 10, TargetRecall: target})
+		if err != nil {
+			t.Fatal(err)
+		}
+		recall, list := sample.Recall(vector.L2, hits, want), x.effort(10, target)
+		t.Logf("asked %.2f: list %d, recall %.4f", target, list, recall)
+		if recall < target-0.01 || list < last || list > 400 {
+			t.Errorf("asked %.2f: list %d, recall %.4f", target, list, recall)
+		}
+		last = list
+	}
+	small := build(t, sample.Clustered(1, 0, 500, 8, 4), vector.L2, 16)
+	if small.effort(10, 0.95) < 32 || small.effort(100, 0.5) < 100 {
+		t.Error(small.effort(10, 0.95), small.effort(100, 0.5))
+	}
+}
+
 // TestFilters: every share of allowed rows, spread and in one corner, and a wrong estimate.
 func TestFilters(t *testing.T) {
 	const n = 5000

@@ -23,6 +23,7 @@ const (
 	kindSlots
 	kindHubs
 	kindHubLinks
+	kindEfforts
 	kindSums
 	kindNodes
 )
@@ -30,7 +31,7 @@ const (
 func format() *imagefile.Format {
 	return &imagefile.Format{
 		Name: "a DISKANN index", Magic: "GYRVDISK", Major: 1,
-		Sections: []string{"", "mean", "steps", "codes", "weights", "slots", "hubs", "hub links", "checksums", "nodes"},
+		Sections: []string{"", "mean", "steps", "codes", "weights", "slots", "hubs", "hub links", "efforts", "checksums", "nodes"},
 	}
 }
 
@@ -52,6 +53,9 @@ type header struct {
 }
 
 const (
+	// effortsSize is the room for what the calibration found: its length, u32, and a calibrate.Table.
+	effortsSize = 2048
+
 	maxHubs = 2048
 	minHubs = 64
 	maxWide = 64
@@ -76,6 +80,7 @@ func (h *header) plan() imagefile.Layout {
 		imagefile.Section{Kind: kindSlots, Length: n * 4},
 		imagefile.Section{Kind: kindHubs, Length: hubs * 4},
 		imagefile.Section{Kind: kindHubLinks, Length: hubs * uint64(h.degree) * 4},
+		imagefile.Section{Kind: kindEfforts, Length: effortsSize},
 		imagefile.Section{Kind: kindNodes, Length: uint64(g.blocks(h.rows)) * uint64(g.block), Cold: true},
 	)
 }

@@ -1,10 +1,12 @@
 package diskann
 
 import (
+	"encoding/binary"
 	"fmt"
 	"slices"
 
 	"github.com/gyr-db/gyr/pkg/vector"
+	"github.com/gyr-db/gyr/pkg/vector/internal/calibrate"
 	"github.com/gyr-db/gyr/pkg/vector/internal/imagefile"
 	"github.com/gyr-db/gyr/pkg/vector/internal/rotate"
 	"github.com/gyr-db/gyr/pkg/vector/internal/sq4"
@@ -25,6 +27,7 @@ type image struct {
 	slots    []uint32 // row -> place among the nodes
 	hubs     []uint32 // rows, ascending
 	hubLinks []uint32
+	table    calibrate.Table
 }
 
 func newImage(h header, l imagefile.Layout) (*image, error) {
@@ -48,7 +51,25 @@ func newImage(h header, l imagefile.Layout) (*image, error) {
 	return img, nil
 }
 
-func (img *image) seal() { img.file.Seal(img.head.encode()) }
+// seal writes what is not in its place yet, and the checksums.
+func (img *image) seal() {
+	if b, e := img.file.Section(kindEfforts), img.table.Encode(); len(e) <= len(b)-4 {
+		binary.LittleEndian.PutUint32(b, uint32(len(e)))
+		copy(b[4:], e)
+	}
+	img.file.Seal(img.head.encode())
+}
+
+// readEfforts decodes what the calibration found.
+func (img *image) readEfforts() (err error) {
+	b := img.file.Section(kindEfforts)
+	size := binary.LittleEndian.Uint32(b)
+	if size > uint32(len(b)-4) {
+		return corrupt(kindEfforts, "%d bytes in %d", size, len(b))
+	}
+	img.table, err = calibrate.Decode(b[4 : 4+size])
+	return err
+}
 
 func (img *image) close() error {
 	return img.file.Close(func() {
@@ -84,7 +105,7 @@ func (img *image) check() error {
 			return corrupt(kindHubLinks, "link to row %d of %d", id, n)
 		}
 	}
-	return nil
+	return img.readEfforts()
 }
 
 // hub returns the links of a node if they are in memory.

@@ -119,8 +119,11 @@ func (x *Index) Use(fn func() error) error {
 // Params say what to search for.
 type Params struct {
 	K      int
-	List   int           // size of the candidate pool, at least K
+	List   int           // size of the candidate pool, at least K, unless TargetRecall is set
 	Filter vector.Filter // nil allows all rows
+
+	// TargetRecall, in (0, 1), chooses List by what was measured at the build.
+	TargetRecall float64
 }
 
 // MinList is the smallest pool to choose when none is asked for. The API promises 16, which gives a recall of 0.97 for ten
@@ -133,6 +136,9 @@ func (x *Index) Search(ctx context.Context, queries []float32, p Params) ([][]ve
 	dim := x.img.head.dim
 	if len(queries)%dim != 0 {
 		return nil, vector.Stats{}, fmt.Errorf("%d query values are no multiple of dimension %d", len(queries), dim)
+	}
+	if p.TargetRecall > 0 && p.K >= 0 {
+		p.List = x.effort(p.K, p.TargetRecall)
 	}
 	if p.K < 0 || p.List < p.K {
 		return nil, vector.Stats{}, fmt.Errorf("search list of %d is smaller than k %d", p.List, p.K)

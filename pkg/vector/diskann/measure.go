@@ -83,7 +83,7 @@ func (p *probe) run(ctx context.Context) (recall []float64, squares float64, err
 	scorer := vector.NewScorer(b.cfg.Set, metric, rows.Elem(), query)
 	hits := 0
 	length := lengthOf(&b.img.quant, prepared)
-	near := p.nearest(&coded, candidates(probeK, maxWide))
+	near := b.nearest(&coded, candidates(probeK, maxWide))
 	for i, pair := range near {
 		var score [1]float32
 		scorer.Rows([][]byte{rows.Row(int(topk.ID(pair)))}, score[:])
@@ -128,8 +128,8 @@ func lengthOf(q *sq4.Quantiser, prepared []float32) float64 {
 }
 
 // nearest returns the k rows whose codes are nearest to a query, nearest first.
-func (p *probe) nearest(q *sq4.Coded, k int) []uint64 {
-	img, n := p.b.img, p.b.rows.Len()
+func (b *builder) nearest(q *sq4.Coded, k int) []uint64 {
+	img, n := b.img, b.rows.Len()
 	var heap topk.Heap
 	heap.Reset(k)
 	ids, keys := make([]uint32, 0, scanBatch), make([]uint32, scanBatch)

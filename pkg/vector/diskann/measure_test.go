@@ -9,6 +9,7 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
+	"strconv"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -27,6 +28,7 @@ var (
 	list    = flag.Int("list", 128, "search_list_size of the measured index")
 	direct  = flag.Bool("direct", false, "read past the page cache")
 	beams   = flag.Int("beam", 0, "reads under way")
+	lists   = flag.String("lists", "10,16,24,32,40,64,100,200", "search lists to measure")
 	engines = flag.String("engines", "io_uring,pread", "engines to measure")
 )
 
@@ -44,6 +46,31 @@ func npy(t testing.TB, name string) (rows, cols int, data []byte) {
 		t.Fatal(err)
 	}
 	return rows, cols, b[end:]
+}
+
+func numbers(t testing.TB, text string) (out []int) {
+	for _, s := range strings.Split(text, ",") {
+		n, err := strconv.Atoi(s)
+		if err != nil {
+			t.Fatal(err)
+		}
+		out = append(out, n)
+	}
+	return out
+}
+
+// goodHits counts the hits that are among the 10 nearest.
+func goodHits(hits [][]vector.Hit, gt []byte, width int) (good int) {
+	for q := range hits {
+		for _, h := range hits[q] {
+			for j := range 10 {
+				if binary.LittleEndian.Uint32(gt[(q*width+j)*4:]) == h.ID {
+					good++
+				}
+			}
+		}
+	}
+	return good
 }
 
 func cpuTime() time.Duration {
@@ -118,28 +145,18 @@ func TestMeasure(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		for _, l := range []int{10, 16, 24, 32, 40, 48, 64, 100, 200} {
+		for _, l := range numbers(t, *lists) {
 			reads, cpu, start := x.Reads(), cpuTime(), time.Now()
 			hits, stats, err := x.Search(t.Context(), queries, Params{K: 10, List: l})
 			if err != nil {
 				t.Fatal(err)
 			}
 			took, used := time.Since(start), cpuTime()-cpu
-			good := 0
-			for q := range nq {
-				for _, h := range hits[q] {
-					for j := range 10 {
-						if binary.LittleEndian.Uint32(gt[(q*width+j)*4:]) == h.ID {
-							good++
-						}
-					}
-				}
-			}
-			q := float64(nq)
+			q, good := float64(nq), goodHits(hits, gt, width)
 			line := fmt.Sprintf("%-8s list %3d recall %.4f reads %.1f hops %.1f dist %.0f  %6.0f us wall %6.0f us CPU", x.Engine(), l, float64(good)/q/10,
 				float64(x.Reads()-reads)/q, float64(stats.Hops)/q, float64(stats.Distances)/q, float64(took.Microseconds())/q, float64(used.Microseconds())/q)
-			if l == 40 || l == 64 {
-				for _, workers := range []int{8} {
+			if l == 24 || l == 64 {
+				for _, workers := range []int{1, 8, 32} {
 					var next atomic.Int64
 					var wg sync.WaitGroup
 					start = time.Now()
@@ -157,6 +174,13 @@ func TestMeasure(t *testing.T) {
 				}
 			}
 			t.Log(line)
+		}
+		for _, target := range []float64{0.9, 0.95, 0.99} {
+			hits, _, err := x.Search(t.Context(), queries, Params{K: 10, TargetRecall: target})
+			if err != nil {
+				t.Fatal(err)
+			}
+			t.Logf("asked %.2f: list %d, recall %.4f", target, x.effort(10, target), float64(goodHits(hits, gt, width))/float64(nq)/10)
 		}
 		x.Close()
 	}

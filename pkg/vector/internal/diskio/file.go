@@ -46,8 +46,10 @@ type File struct {
 	cfg    Config
 	f      *os.File
 	nowait nowait
-	slots  chan struct{}  // holds one value per pread under way
-	reads  sync.WaitGroup // preads and drains under way
+	// tryCache is whether a read that does not wait is tried first. Past the page cache such a read waits all the same.
+	tryCache bool
+	slots    chan struct{}  // holds one value per pread under way
+	reads    sync.WaitGroup // preads and drains under way
 
 	mu     sync.Mutex // guards the rest
 	idle   []*Reader
@@ -62,11 +64,11 @@ func Open(cfg Config) (*File, error) {
 	if cfg.Block < 1 || cfg.Block%4096 != 0 || cfg.Depth < 1 || cfg.Depth > MaxDepth {
 		return nil, fmt.Errorf("reading %s in blocks of %d bytes, %d at a time, is not possible", cfg.Path, cfg.Block, cfg.Depth)
 	}
-	f, err := openFile(cfg.Path, cfg.Direct)
+	f, direct, err := openFile(cfg.Path, cfg.Direct)
 	if err != nil {
 		return nil, err
 	}
-	file := &File{cfg: cfg, f: f, engine: cfg.Engine, slots: make(chan struct{}, preads)}
+	file := &File{cfg: cfg, f: f, tryCache: !direct, engine: cfg.Engine, slots: make(chan struct{}, preads)}
 	file.last = sync.NewCond(&file.mu)
 	if cfg.Engine != Pool {
 		r, err := file.ringReader()

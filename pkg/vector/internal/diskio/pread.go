@@ -15,7 +15,7 @@ type preadQueue struct {
 
 func (q *preadQueue) start(slot int, buf []byte, off int64) {
 	f := q.file
-	if f.nowait.read(f.f, buf, off) {
+	if f.tryCache && f.nowait.read(f.f, buf, off) {
 		q.ready = append(q.ready, completion{slot: slot, n: len(buf)})
 		return
 	}

@@ -8,14 +8,15 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// openFile opens a file, past the page cache if that is wanted and the file system can.
-func openFile(path string, direct bool) (*os.File, error) {
-	if direct {
+// openFile opens a file, past the page cache if that is wanted and the file system can; direct says whether it can.
+func openFile(path string, wanted bool) (f *os.File, direct bool, err error) {
+	if wanted {
 		if f, err := os.OpenFile(path, os.O_RDONLY|unix.O_DIRECT, 0); err == nil {
-			return f, nil
+			return f, true, nil
 		}
 	}
-	return os.Open(path)
+	f, err = os.Open(path)
+	return f, false, err
 }
 
 // allocate returns memory for blocks, page-aligned and where the garbage collector neither moves nor frees it.

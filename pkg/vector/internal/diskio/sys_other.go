@@ -8,7 +8,10 @@ import (
 )
 
 // openFile opens a file; past the page cache is not possible here.
-func openFile(path string, _ bool) (*os.File, error) { return os.Open(path) }
+func openFile(path string, _ bool) (f *os.File, direct bool, err error) {
+	f, err = os.Open(path)
+	return f, false, err
+}
 
 func allocate(size int) ([]byte, error) { return make([]byte, size), nil }
 
