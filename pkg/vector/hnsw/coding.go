@@ -16,8 +16,8 @@ const (
 	// codingChunk is the number of rows that are coded at a time.
 	codingChunk = 1024
 	// maxSplitWiden is the widening of high halves up to which they are walked: where they order rows worse, whole codes
-	// are.
-	maxSplitWiden = 4
+	// are, as a walk that is led astray loses more than it saves.
+	maxSplitWiden = 1
 	maxSpread     = 2
 )
 
@@ -38,6 +38,11 @@ func (c *coding) run(ctx context.Context) error {
 	b.stride = max(kernel.CodeStride(dim), 2*sq8.PlaneStride(dim))
 	if dim < splitFrom {
 		b.stride = kernel.CodeStride(dim)
+	} else {
+		half := sq8.PlaneStride(dim)
+		c.high.High = kernel.Codes{Data: make([]byte, n*half), Stride: half}
+		c.high.Low = kernel.Codes{Data: make([]byte, n*half), Stride: half}
+		c.high.HighWeight = make([]int32, n)
 	}
 	b.coded = make([]byte, n*b.stride)
 	b.weight, b.bias, c.norm = make([]int32, n), make([]int32, n), make([]int32, n)
@@ -46,48 +51,62 @@ func (c *coding) run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	order, err := c.code(ctx, probes)
+	found, err := c.choose(ctx, probes)
 	if err != nil {
 		return err
 	}
-	if order.Widen > 1 {
-		if order, err = c.turn(ctx, probes, order); err != nil {
-			return err
-		}
-	}
-	c.head.widen, c.head.scale = order.Widen, b.quant.Scale
-	c.tuning = tuning{widenHigh: 1, spread: max(0, min(maxSpread, order.Spread))}
-	if dim >= splitFrom {
-		return c.split(ctx, probes)
-	}
+	c.head.turned = b.quant.Rotation != nil
+	c.head.widen, c.head.scale = found.whole.Widen, b.quant.Scale
+	c.head.split = dim >= splitFrom && found.high.Widen <= maxSplitWiden
+	c.tuning = tuning{widenHigh: found.high.Widen, spread: max(0, min(maxSpread, found.whole.Spread))}
 	return nil
 }
 
-// turn tries codes of turned vectors and keeps them if they order rows better.
-func (c *coding) turn(ctx context.Context, probes *sq8.Probes, plain sq8.Order) (sq8.Order, error) {
+// orders is how well whole codes and their high halves order rows.
+type orders struct{ whole, high sq8.Order }
+
+// choose codes the rows as they are and, if that does not order them well enough, turned. It keeps the better of the two.
+func (c *coding) choose(ctx context.Context, probes *sq8.Probes) (orders, error) {
 	q := &c.b.quant
+	plain, err := c.code(ctx, probes)
+	if err != nil || plain.whole.Widen == 1 && plain.high.Widen <= maxSplitWiden {
+		return plain, err
+	}
 	q.Rotation = sq8.NewRotation(c.b.rows.Dim())
-	order, err := c.code(ctx, probes)
-	if err != nil || order.Widen < plain.Widen {
-		c.head.turned = true
-		return order, err
+	turned, err := c.code(ctx, probes)
+	if err != nil || turned.whole.Widen*turned.high.Widen < plain.whole.Widen*plain.high.Widen {
+		return turned, err
 	}
 	q.Rotation = nil
 	return c.code(ctx, probes)
 }
 
 // code codes all rows and measures the codes.
-func (c *coding) code(ctx context.Context, probes *sq8.Probes) (sq8.Order, error) {
+func (c *coding) code(ctx context.Context, probes *sq8.Probes) (o orders, err error) {
 	b := c.b
 	b.quant.Train(b.rows)
-	n := b.rows.Len()
-	if err := work.Try(ctx, b.workers(), (n+codingChunk-1)/codingChunk, func(i int) {
-		c.encode(i*codingChunk, min((i+1)*codingChunk, n))
-	}); err != nil {
-		return sq8.Order{}, err
+	if err := c.each(ctx, c.encode); err != nil {
+		return o, err
 	}
 	whole := sq8.Coding{Quant: &b.quant, Rows: b.rows, Codes: kernel.Codes{Data: b.coded, Stride: b.stride}, Weight: c.norm}
-	return probes.Measure(ctx, whole, exactCandidates(10, 1), b.workers())
+	o.high.Widen = 1
+	if o.whole, err = probes.Measure(ctx, whole, exactCandidates(10, 1), b.workers()); err != nil || b.rows.Dim() < splitFrom {
+		return o, err
+	}
+	if err := c.each(ctx, c.split); err != nil {
+		return o, err
+	}
+	high := sq8.Coding{Quant: &b.quant, Rows: b.rows, Codes: c.high.High, Weight: c.high.HighWeight, High: true}
+	o.high, err = probes.Measure(ctx, high, sq8.Candidates(10, 1), b.workers())
+	return o, err
+}
+
+// each calls fn for all rows, some at a time.
+func (c *coding) each(ctx context.Context, fn func(from, to int)) error {
+	n := c.b.rows.Len()
+	return work.Try(ctx, c.b.workers(), (n+codingChunk-1)/codingChunk, func(i int) {
+		fn(i*codingChunk, min((i+1)*codingChunk, n))
+	})
 }
 
 func (c *coding) encode(from, to int) {
@@ -106,31 +125,13 @@ func (c *coding) encode(from, to int) {
 
 func (c *coding) row(i int) []byte { return c.b.coded[i*c.b.stride : i*c.b.stride+c.b.rows.Dim()] }
 
-// split splits the codes and measures their high halves; it keeps them if they order rows well enough.
-func (c *coding) split(ctx context.Context, probes *sq8.Probes) error {
-	b := c.b
-	n, half := b.rows.Len(), sq8.PlaneStride(b.rows.Dim())
-	p := &c.high
-	p.High = kernel.Codes{Data: make([]byte, n*half), Stride: half}
-	p.Low = kernel.Codes{Data: make([]byte, n*half), Stride: half}
-	p.HighWeight, p.Weight = make([]int32, n), c.norm
-	weights := b.cfg.Metric != vector.IP
-	if err := work.Try(ctx, b.workers(), (n+codingChunk-1)/codingChunk, func(i int) {
-		for r := i * codingChunk; r < min((i+1)*codingChunk, n); r++ {
-			if norm := p.Set(uint32(r), c.row(r)); weights {
-				p.HighWeight[r] = norm
-			}
+// split splits codes into halves.
+func (c *coding) split(from, to int) {
+	for r := from; r < to; r++ {
+		if norm := c.high.Set(uint32(r), c.row(r)); c.b.cfg.Metric != vector.IP {
+			c.high.HighWeight[r] = norm
 		}
-	}); err != nil {
-		return err
 	}
-	coding := sq8.Coding{Quant: &b.quant, Rows: b.rows, Codes: p.High, Weight: p.HighWeight, High: true}
-	order, err := probes.Measure(ctx, coding, sq8.Candidates(10, 1), b.workers())
-	if err != nil || order.Widen > maxSplitWiden {
-		return err
-	}
-	c.head.split, c.tuning.widenHigh = true, order.Widen
-	return nil
 }
 
 // fill brings the codes into the image, and turns those of the builder into queries.
