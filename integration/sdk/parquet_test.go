@@ -77,6 +77,8 @@ func parquetSchema() *schemapb.CollectionSchema {
 			TypeParams: append(kv("max_length", "20"), kv("max_capacity", "8")...),
 		},
 		{Name: "vec", DataType: schemapb.DataType_FloatVector, TypeParams: kv("dim", fmt.Sprint(parquetDim))},
+		{Name: "half", DataType: schemapb.DataType_Float16Vector, TypeParams: kv("dim", fmt.Sprint(parquetDim))},
+		{Name: "bits", DataType: schemapb.DataType_BinaryVector, TypeParams: kv("dim", fmt.Sprint(parquetDim)), Nullable: true},
 	}}
 }
 
@@ -90,18 +92,21 @@ func parquetColumns() []*schemapb.FieldData {
 	var docs, dynamic [][]byte
 	var tags []*schemapb.ScalarField
 	var vectors []float32
+	var halves, bits []byte // half the key counts in units of 2^-24, and the key where the price is known
 	for i := range parquetRows {
 		id := int64(i*7) % parquetRows
 		ids, names, small = append(ids, id), append(names, fmt.Sprintf("näme %d", id)), append(small, int32(id%100))
 		valid, flags = append(valid, id%3 != 0), append(flags, id%2 == 0)
 		if id%3 != 0 {
 			prices = append(prices, float64(id)/4)
+			bits = append(bits, byte(id), byte(id>>8), 0)
 		}
 		docs = append(docs, fmt.Appendf(nil, `{"a":%d,"b":[1,"x"]}`, id))
 		dynamic = append(dynamic, fmt.Appendf(nil, `{"color":"c%d"}`, id%5))
 		tags = append(tags, &schemapb.ScalarField{Data: &schemapb.ScalarField_StringData{StringData: &schemapb.StringArray{Data: make([]string, id%4)}}})
 		for j := range parquetDim {
 			vectors = append(vectors, float32(id)+float32(j)/8)
+			halves = append(halves, byte(id/2), byte(id/2>>8))
 		}
 	}
 	return []*schemapb.FieldData{
@@ -115,6 +120,12 @@ func parquetColumns() []*schemapb.FieldData {
 		{FieldName: "vec", Type: schemapb.DataType_FloatVector, Field: &schemapb.FieldData_Vectors{Vectors: &schemapb.VectorField{
 			Dim: parquetDim, Data: &schemapb.VectorField_FloatVector{FloatVector: &schemapb.FloatArray{Data: vectors}},
 		}}},
+		{FieldName: "half", Type: schemapb.DataType_Float16Vector, Field: &schemapb.FieldData_Vectors{Vectors: &schemapb.VectorField{
+			Dim: parquetDim, Data: &schemapb.VectorField_Float16Vector{Float16Vector: halves},
+		}}},
+		nullable(valid, &schemapb.FieldData{FieldName: "bits", Type: schemapb.DataType_BinaryVector, Field: &schemapb.FieldData_Vectors{
+			Vectors: &schemapb.VectorField{Dim: parquetDim, Data: &schemapb.VectorField_BinaryVector{BinaryVector: bits}},
+		}}),
 		dynamicField(scalar("$meta", schemapb.DataType_JSON, &schemapb.ScalarField{Data: &schemapb.ScalarField_JsonData{JsonData: &schemapb.JSONArray{Data: dynamic}}})),
 	}
 }

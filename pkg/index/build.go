@@ -8,6 +8,7 @@ import (
 
 	"github.com/gyr-db/gyr/pkg/errs"
 	"github.com/gyr-db/gyr/pkg/vector"
+	"github.com/gyr-db/gyr/pkg/vector/binary"
 	"github.com/gyr-db/gyr/pkg/vector/diskann"
 	"github.com/gyr-db/gyr/pkg/vector/hnsw"
 	"github.com/gyr-db/gyr/pkg/vector/ivf"
@@ -39,7 +40,7 @@ func (b Builder) Build(ctx context.Context, spec Spec, rows Rows, progress Progr
 		return nil, err
 	}
 	switch {
-	case p.kind == TypeFlat:
+	case IsScan(p.kind):
 		if progress != nil {
 			progress(1)
 		}
@@ -48,6 +49,9 @@ func (b Builder) Build(ctx context.Context, spec Spec, rows Rows, progress Progr
 		return built(diskann.Build(ctx, diskConfig(p, set, b.Workers), rows, progress))
 	case isLists(p.kind):
 		return built(ivf.Build(ctx, ivfConfig(p, set, b.Workers), rows, progress))
+	case p.kind == TypeBinIVFFlat:
+		cfg := binary.Config{Set: set, Metric: p.metric, Lists: p.list.nlist, Workers: b.Workers}
+		return built(binary.Build(ctx, cfg, rows, progress))
 	}
 	cfg := hnsw.Config{Set: set, Metric: p.metric, M: p.m, EfConstruction: p.efc, Workers: b.Workers}
 	return built(hnsw.Build(ctx, cfg, rows, progress))
@@ -80,13 +84,15 @@ func Open(spec Spec, r io.ReaderAt, size int64, raw Rows) (Index, error) {
 		return nil, fmt.Errorf("opening an index of %s over rows of %s", p.elem, raw.Elem())
 	}
 	switch {
-	case p.kind == TypeFlat:
+	case IsScan(p.kind):
 		if err := checkFlatFile(p, r, size, raw.Len()); err != nil {
 			return nil, err
 		}
 		return Flat(spec, raw)
 	case isLists(p.kind):
 		return openLists(p, set, source{r, size}, raw)
+	case p.kind == TypeBinIVFFlat:
+		return openBits(p, set, source{r, size}, raw)
 	}
 	return openGraph(p, set, source{r, size}, raw)
 }
@@ -126,7 +132,10 @@ var (
 	_ Index         = (*listIndex)(nil)
 	_ Index         = (*flatIndex)(nil)
 	_ File          = (*hnsw.Image)(nil)
+	_ Index         = (*bitIndex)(nil)
+	_ Index         = (*bitLists)(nil)
 	_ File          = (*ivf.Image)(nil)
+	_ File          = (*binary.Image)(nil)
 	_ File          = (*flatFile)(nil)
 	_ vector.Filter = engineFilter{}
 )

@@ -38,6 +38,9 @@ func typeName(e vector.Elem) string {
 	return e.String()
 }
 
+// IsScan reports whether an index type looks at every row and has nothing to be built.
+func IsScan(kind string) bool { return kind == TypeFlat || kind == TypeBinFlat }
+
 // SpecOf returns the specification of an index over a field.
 func SpecOf(f *schema.Field, kind, metric string, params map[string]string) Spec {
 	elem, _ := ElemOf(f.Type) // a field of another type fails in every use of the specification
@@ -53,7 +56,7 @@ func maxDim(e vector.Elem) int {
 }
 
 // served lists the index types that are built.
-var served = [...]string{TypeHNSW, TypeIVFFlat, TypeIVFSQ8, TypeIVFPQ, TypeIVFRaBitQ, TypeScaNN, TypeDiskANN, TypeFlat}
+var served = [...]string{TypeHNSW, TypeIVFFlat, TypeIVFSQ8, TypeIVFPQ, TypeIVFRaBitQ, TypeScaNN, TypeDiskANN, TypeFlat, TypeBinIVFFlat, TypeBinFlat}
 
 // known reports whether the API has an index type.
 func known(kind string) bool {
@@ -68,13 +71,7 @@ func instead(e vector.Elem) string {
 			names = append(names, kind)
 		}
 	}
-	if len(names) == 0 {
-		return "vectors of another type"
-	}
 	last := len(names) - 1
-	if last == 0 {
-		return names[0]
-	}
 	return strings.Join(names[:last], ", ") + " or " + names[last]
 }
 

@@ -7,6 +7,7 @@ import (
 	"sort"
 	"testing"
 
+	"github.com/gyr-db/gyr/pkg/bitset"
 	"github.com/gyr-db/gyr/pkg/vector"
 	"github.com/gyr-db/gyr/pkg/vector/kernel"
 )
@@ -63,7 +64,7 @@ func measure(metric string, a, b []float32) float64 {
 // TestElems: over rows of each kind of component, each index type finds the nearest rows, and scores are those of the
 // stored numbers.
 func TestElems(t *testing.T) {
-	const n, dim, nq, k = 3000, 33, 20, 10
+	const n, dim, nq, k = 1500, 33, 20, 10
 	for _, e := range []vector.Elem{kernel.F16, kernel.BF16, kernel.I8} {
 		rows := vector.Packed{Data: stored(e, 1, n, dim), D: dim, E: e}
 		queries := stored(e, 2, nq, dim)
@@ -128,4 +129,77 @@ func TestElemsDoNotMix(t *testing.T) {
 	if _, err := Open(brain, nil, f.Size(), half); err == nil {
 		t.Fatal("an index of bfloat16 is opened over float16")
 	}
+}
+
+// TestBits: the kinds of indexes over binary vectors give the same rows and scores as a scan of chunks.
+func TestBits(t *testing.T) {
+	const n, dim, nq, k = 2500, 64, 10, 15
+	r := rand.New(rand.NewPCG(3, 3))
+	data, queries := make([]byte, n*dim/8), make([]byte, nq*dim/8)
+	for _, raw := range [][]byte{data, queries} {
+		for i := range raw {
+			x := r.Uint32()
+			raw[i] = byte(x) & byte(x>>8)
+		}
+	}
+	for i := range queries[:dim/8] {
+		queries[i] = data[i] | 1 // contains the first row
+	}
+	rows := vector.Packed{Data: data, D: dim, E: kernel.Bit}
+	allowed := bitset.New(n)
+	for i := 0; i < n; i += 2 {
+		allowed.Add(i)
+	}
+	for _, metric := range []string{"HAMMING", "JACCARD", "SUBSTRUCTURE", "SUPERSTRUCTURE"} {
+		spec := Spec{Type: "BIN_FLAT", Metric: metric, Dim: dim, Elem: kernel.Bit}
+		chunks, err := FlatChunks(spec, [][]byte{data[:800], data[800:8000], data[8000:]}, -1)
+		if err != nil {
+			t.Fatal(err)
+		}
+		all := []Index{open(t, spec, rows), chunks}
+		if spec.Type = "BIN_IVF_FLAT"; CheckSpec(spec) == nil {
+			all = append(all, open(t, spec, rows))
+		}
+		for _, f := range []Filter{nil, FromBitmap(allowed, -1)} {
+			var first, firstNear Hits
+			for i, x := range all {
+				hits, _, err := x.Search(t.Context(), queries, k, Effort{NProbe: 1000}, f)
+				if err != nil {
+					t.Fatal(err)
+				}
+				near, _, err := x.Range(t.Context(), queries[:dim/8], map[bool]float32{true: 20, false: 0.6}[metric == "HAMMING"], nil, 40, Effort{}, f)
+				if err != nil || len(near.IDs[0]) == 0 && metric != "SUPERSTRUCTURE" {
+					t.Fatal(metric, near, err)
+				}
+				if i == 0 {
+					first, firstNear = hits, near
+				}
+				for q := range hits.IDs {
+					if !slices.Equal(hits.IDs[q], first.IDs[q]) || !slices.Equal(hits.Scores[q], first.Scores[q]) {
+						t.Fatalf("%s variant %d query %d differs:\n%v %v\n%v %v", metric, i, q, hits.IDs[q], hits.Scores[q], first.IDs[q], first.Scores[q])
+					}
+				}
+				if !slices.Equal(near.IDs[0], firstNear.IDs[0]) {
+					t.Fatalf("%s variant %d: a range differs", metric, i)
+				}
+			}
+			if metric == "SUBSTRUCTURE" && first.IDs[0][0] != 0 {
+				t.Fatalf("the first row is no substructure of a query that contains it: %v", first.IDs[0])
+			}
+		}
+	}
+	x := scanOf(t, rows)
+	if _, _, err := x.Search(t.Context(), make([]byte, 9), 1, Effort{}, nil); err == nil {
+		t.Fatal("a query of 9 bytes is taken")
+	}
+	if err := x.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if _, _, err := x.Search(t.Context(), make([]byte, 8), 1, Effort{}, nil); err == nil {
+		t.Fatal("a closed index searches")
+	}
+}
+
+func scanOf(t *testing.T, rows vector.Packed) Index {
+	return open(t, Spec{Type: "BIN_FLAT", Dim: rows.D, Elem: kernel.Bit}, rows)
 }

@@ -6,6 +6,7 @@ import (
 
 	"github.com/gyr-db/gyr/pkg/errs"
 	"github.com/gyr-db/gyr/pkg/vector"
+	"github.com/gyr-db/gyr/pkg/vector/binary"
 	"github.com/gyr-db/gyr/pkg/vector/flat"
 	"github.com/gyr-db/gyr/pkg/vector/kernel"
 )
@@ -20,6 +21,9 @@ func Flat(spec Spec, raw Rows) (Index, error) {
 	set, err := kernel.Default()
 	if err != nil {
 		return nil, err
+	}
+	if raw.Elem() == kernel.Bit {
+		return &bitIndex{scan: binary.Scanner{Set: set, Metric: metric, Rows: raw}}, nil
 	}
 	return &flatIndex{scan: flat.Scanner{Set: set, Metric: metric, Rows: raw}}, nil
 }
@@ -103,14 +107,22 @@ func engine(f Filter) vector.Filter {
 
 // decode returns queries, stored as the rows of a scan are, as numbers.
 func decode(s flat.Scanner, queries []byte, k int) ([]float32, error) {
-	size := s.Rows.Elem().RowBytes(s.Rows.Dim())
-	switch {
-	case k < 0:
-		return nil, errs.Invalid("limit %d is negative", k)
-	case size < 1 || len(queries)%size != 0:
-		return nil, errs.Invalid("vector dimension mismatch, expected vector size(byte) %d, actual %d", size, len(queries))
+	if err := checkQueries(s.Rows, queries, k); err != nil {
+		return nil, err
 	}
 	return s.Set.Decode(s.Rows.Elem(), queries, nil), nil
+}
+
+// checkQueries checks that a search asks for a number of rows near whole vectors.
+func checkQueries(rows Rows, queries []byte, k int) error {
+	size := rows.Elem().RowBytes(rows.Dim())
+	switch {
+	case k < 0:
+		return errs.Invalid("limit %d is negative", k)
+	case size < 1 || len(queries)%size != 0:
+		return errs.Invalid("vector dimension mismatch, expected vector size(byte) %d, actual %d", size, len(queries))
+	}
+	return nil
 }
 
 func asHits(in [][]vector.Hit) Hits {

@@ -15,7 +15,7 @@ type Footprint struct {
 // is not built yet. A wrong specification takes nothing: it is refused elsewhere.
 func EstimateFootprint(spec Spec, rows int, fileBytes int64) Footprint {
 	p, err := parse(spec)
-	if err != nil || p.kind == TypeFlat {
+	if err != nil || IsScan(p.kind) {
 		return Footprint{}
 	}
 	if p.kind == TypeDiskANN {

@@ -12,8 +12,8 @@ import (
 
 // Spec says what to build.
 type Spec struct {
-	Type   string // FLAT, HNSW, IVF_FLAT, IVF_SQ8, DISKANN
-	Metric string // L2, IP, COSINE
+	Type   string // FLAT, HNSW, IVF_FLAT, IVF_SQ8, DISKANN; BIN_FLAT, BIN_IVF_FLAT
+	Metric string // L2, IP, COSINE; HAMMING, JACCARD, SUBSTRUCTURE, SUPERSTRUCTURE
 	Dim    int
 	Elem   vector.Elem       // how the field stores components; float32 unless set
 	Params map[string]string // M, efConstruction, nlist, max_degree, search_list_size
@@ -74,7 +74,7 @@ type Index interface {
 	// A nil filter allows all. Scores are exact.
 	Search(ctx context.Context, queries []byte, k int, effort Effort, f Filter) (Hits, Stats, error)
 	// Range returns every allowed row whose score is better than radius, and not better than bound when bound is
-	// set, up to limit rows, best first: L2: bound <= d < radius; IP and COSINE: radius < s <= bound.
+	// set, up to limit rows, best first: L2 and metrics of bits: bound <= d < radius; IP and COSINE: radius < s <= bound.
 	Range(ctx context.Context, query []byte, radius float32, bound *float32, limit int, effort Effort, f Filter) (Hits, Stats, error)
 	// Bytes is the memory held.
 	Bytes() int64

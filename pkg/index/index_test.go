@@ -81,6 +81,12 @@ func TestCheckSpec(t *testing.T) {
 		"bytes nope":  {of(kernel.I8, "TREE", "L2"), errs.InvalidParameter, "invalid index type: TREE"},
 		"bytes bits":  {of(kernel.I8, "HNSW", "HAMMING"), errs.InvalidParameter, "int vector index does not support metric type: HAMMING"},
 		"bits":        {of(kernel.Bit, "HNSW", "HAMMING"), errs.InvalidParameter, "data type BinaryVector can't build with this index HNSW"},
+		"bits flat":   {of(kernel.Bit, "BIN_FLAT", "substructure"), errs.OK, ""},
+		"bits lists":  {of(kernel.Bit, "bin_ivf_flat", ""), errs.OK, ""},
+		"bits auto":   {of(kernel.Bit, "", "SUPERSTRUCTURE"), errs.OK, ""},
+		"bits sub":    {of(kernel.Bit, "BIN_IVF_FLAT", "SUBSTRUCTURE"), errs.InvalidParameter, "metric type SUBSTRUCTURE not found or not supported, supported: [HAMMING JACCARD]"},
+		"bits nlist":  {Spec{Type: "BIN_IVF_FLAT", Dim: 8, Elem: kernel.Bit, Params: map[string]string{"nlist": "0"}}, errs.InvalidParameter, "param 'nlist' (0) should be in range [1, 65536]"},
+		"bits hash":   {of(kernel.Bit, "MINHASH_LSH", "HAMMING"), errs.Unimplemented, "use BIN_IVF_FLAT or BIN_FLAT"},
 		"bits metric": {of(kernel.Bit, "BIN_FLAT", "L2"), errs.InvalidParameter, "binary vector index does not support metric type: L2"},
 		"float bits":  {Spec{Type: "BIN_FLAT", Metric: "L2", Dim: 8}, errs.InvalidParameter, "data type FloatVector can't build with this index BIN_FLAT"},
 		"sparse":      {Spec{Type: "SPARSE_WAND", Metric: "IP", Dim: 8}, errs.InvalidParameter, "data type FloatVector can't build with this index SPARSE_WAND"},
@@ -114,6 +120,13 @@ func TestResolve(t *testing.T) {
 		got, err = Resolve(Spec{Type: c.in["index_type"], Metric: "IP", Dim: 8, Params: c.in})
 		if err != nil || !maps.Equal(got.Params, c.want) {
 			t.Fatalf("%v: %+v, %v", c.in, got, err)
+		}
+	}
+	for metric, kind := range map[string]string{"": "BIN_IVF_FLAT", "jaccard": "BIN_IVF_FLAT", "SUBSTRUCTURE": "BIN_FLAT"} {
+		got, err = Resolve(of(kernel.Bit, "AUTOINDEX", metric))
+		if err != nil || got.Type != kind || got.Elem != kernel.Bit || (kind == "BIN_IVF_FLAT") != (got.Params["nlist"] == "1024") ||
+			metric == "" && got.Metric != "HAMMING" {
+			t.Fatalf("%+v, %v", got, err)
 		}
 	}
 	got, err = Resolve(Spec{Type: "HNSW", Metric: "ip", Dim: 8})
@@ -185,6 +198,12 @@ func TestParseEffort(t *testing.T) {
 		if c.text == "" && (err != nil || e != c.want) || c.text != "" && (!errs.Is(err, errs.InvalidParameter) || !strings.Contains(err.Error(), c.text)) {
 			t.Errorf("%s %s=%s: %+v, %v", c.kind, c.name, c.value, e, err)
 		}
+	}
+	if e, err := ParseEffort(of(kernel.Bit, "BIN_IVF_FLAT", "JACCARD"), map[string]string{"nprobe": "7"}, 10); err != nil || e.NProbe != 7 {
+		t.Fatal(e, err)
+	}
+	if _, err := ParseEffort(of(kernel.Bit, "BIN_IVF_FLAT", ""), map[string]string{"nprobe": "0"}, 10); !errs.Is(err, errs.InvalidParameter) {
+		t.Fatal(err)
 	}
 	if _, err := ParseEffort(Spec{Type: "FLAT", Metric: "L2", Dim: 8}, map[string]string{"ef": "1"}, 10); err != nil {
 		t.Fatal(err)

@@ -9,6 +9,7 @@ import (
 	"github.com/gyr-db/gyr/pkg/errs"
 	"github.com/gyr-db/gyr/pkg/vector"
 	"github.com/gyr-db/gyr/pkg/vector/hnsw"
+	"github.com/gyr-db/gyr/pkg/vector/kernel"
 )
 
 // Index types of the API.
@@ -16,6 +17,9 @@ const (
 	TypeFlat = "FLAT"
 	TypeHNSW = "HNSW"
 	TypeAuto = "AUTOINDEX"
+
+	TypeBinFlat    = "BIN_FLAT"
+	TypeBinIVFFlat = "BIN_IVF_FLAT"
 )
 
 // Parameter names of the API.
@@ -42,7 +46,7 @@ const (
 var planned = [...]string{
 	"HNSW_SQ", "HNSW_PQ", "HNSW_PRQ", "DISKANN_RABITQ", "AISAQ",
 	"GPU_CAGRA", "GPU_IVF_FLAT", "GPU_IVF_PQ", "GPU_BRUTE_FORCE",
-	"BIN_FLAT", "BIN_IVF_FLAT", "MINHASH_LSH", "SPARSE_INVERTED_INDEX", "SPARSE_WAND",
+	"MINHASH_LSH", "SPARSE_INVERTED_INDEX", "SPARSE_WAND",
 }
 
 // beside lists keys that may stand among the parameters without being any.
@@ -80,6 +84,8 @@ func Resolve(spec Spec) (Spec, error) {
 		out.Params = map[string]string{ParamMaxDegree: strconv.Itoa(p.disk.degree), ParamSearchListSize: strconv.Itoa(p.disk.list)}
 	case isLists(p.kind):
 		out.Params = p.resolved()
+	case p.kind == TypeBinIVFFlat:
+		out.Params = map[string]string{ParamNList: strconv.Itoa(p.list.nlist)}
 	}
 	return out, nil
 }
@@ -111,7 +117,12 @@ func parse(spec Spec) (plain, error) {
 				return p, errs.Invalid("only metric type can be passed when use AutoIndex")
 			}
 		}
+		if p.elem == kernel.Bit {
+			return p, p.bits(TypeAuto, nil)
+		}
 		p.kind, p.m, p.efc = TypeHNSW, autoM, autoEfC
+	case kind == TypeBinFlat || kind == TypeBinIVFFlat:
+		return p, p.bits(kind, spec.Params)
 	case slices.Contains(planned[:], kind):
 		return p, errs.Input(errs.Unimplemented, "index type %s is not supported by this server; use %s", spec.Type, instead(p.elem))
 	default:
@@ -167,6 +178,8 @@ func ParseEffort(spec Spec, params map[string]string, k int) (Effort, error) {
 		return diskEffort(params, k)
 	case isLists(p.kind):
 		return p.listEffort(params, k)
+	case p.kind == TypeBinIVFFlat:
+		return bitEffort(params)
 	}
 	return Effort{}, nil
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"math"
+	"math/bits"
 	"math/rand/v2"
 	"slices"
 	"sort"
@@ -217,7 +218,8 @@ func see(t *testing.T, s *schema.Schema, seg Segment, q read) []string {
 	return out
 }
 
-// scored is a search result that can be compared across segments.
+// scored is a search result that can be compared across segments. Among bits many rows have one score, and segments number
+// them differently, so that only the scores count.
 func scored(t *testing.T, seg Segment, spec SearchSpec) []string {
 	t.Helper()
 	hits, _, err := seg.Search(context.Background(), spec)
@@ -228,6 +230,10 @@ func scored(t *testing.T, seg Segment, spec SearchSpec) []string {
 	for q := range hits.IDs {
 		k, ts := seg.Keys(hits.IDs[q]), seg.Timestamps(hits.IDs[q])
 		for i := range hits.IDs[q] {
+			if spec.Field == fBits {
+				out = append(out, fmt.Sprint(q, " ", hits.Scores[q][i]))
+				continue
+			}
 			out = append(out, fmt.Sprint(q, " ", k.Strings[min(i, len(k.Strings)):min(i+1, len(k.Strings))],
 				k.Ints[min(i, len(k.Ints)):min(i+1, len(k.Ints))], " ", ts[i], " ", hits.Scores[q][i]))
 		}
@@ -262,13 +268,20 @@ func (h *history) nearest(t *testing.T, spec SearchSpec, q read) []string {
 	return out
 }
 
-// squared is the squared distance of two stored vectors.
+// squared is the squared distance of two stored vectors, which for bits is the number of those that differ.
 func squared(t *testing.T, c *schema.Column, a, b []byte) float64 {
 	set, err := kernel.Default()
 	if err != nil {
 		t.Fatal(err)
 	}
 	elem, _ := index.ElemOf(c.Type)
+	if elem == kernel.Bit {
+		n := 0
+		for i := range a {
+			n += bits.OnesCount8(a[i] ^ b[i])
+		}
+		return float64(n)
+	}
 	x, y := set.Decode(elem, a, nil), set.Decode(elem, b, nil)
 	sum := 0.0
 	for i := range x {
@@ -292,7 +305,10 @@ func summary(hits index.Hits) []string {
 
 func (h *history) randomSearch(q read) SearchSpec {
 	spec := SearchSpec{NQ: 1 + h.r.IntN(3), K: 1 + h.r.IntN(20), Metric: "L2", Plan: q.plan, ReadTS: q.ts, ExpireBelow: q.expire}
-	spec.Field = []int64{fVec, fVec, fOptVec, fHalf, fBrain, fBytes}[h.r.IntN(6)]
+	spec.Field = []int64{fVec, fVec, fOptVec, fHalf, fBrain, fBytes, fBits}[h.r.IntN(7)]
+	if spec.Field == fBits {
+		spec.Metric = "HAMMING"
+	}
 	for range spec.NQ {
 		c := randomValue(h.r, h.schema.FieldByID(spec.Field), 0)
 		spec.Queries = append(spec.Queries, c.VectorRow(0)...)
@@ -452,8 +468,11 @@ func segmentsAgree(t *testing.T, seed uint64, pk schema.Type) {
 		diff(t, "sealed", q, see(t, h.schema, sealed, q), want)
 		diff(t, "nearest", q, summary(hits), h.nearest(t, spec, q))
 		spec.Metric = []string{"L2", "IP", "COSINE"}[h.r.IntN(3)]
+		if spec.Field == fBits {
+			spec.Metric = []string{"HAMMING", "JACCARD", "SUBSTRUCTURE", "SUPERSTRUCTURE"}[h.r.IntN(4)]
+		}
 		if h.r.IntN(3) == 0 {
-			radius := map[string]float32{"L2": 6, "IP": -1, "COSINE": 0.1}[spec.Metric]
+			radius := map[string]float32{"L2": 6, "IP": -1, "COSINE": 0.1, "HAMMING": 11, "JACCARD": 0.6, "SUBSTRUCTURE": 1, "SUPERSTRUCTURE": 1}[spec.Metric]
 			if spec.Field == fBytes && spec.Metric == "L2" {
 				radius = 60000
 			}

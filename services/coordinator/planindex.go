@@ -4,16 +4,14 @@ import (
 	"slices"
 
 	"github.com/gyr-db/gyr/pkg/catalog"
+	"github.com/gyr-db/gyr/pkg/index"
 )
 
-// flatIndex is the index type that is no index: every search is exact, nothing is built.
-const flatIndex = "FLAT"
-
-// builds reports whether segments get a file for this definition. Scalar indexes are part of the column files, FLAT is
-// brute force; both count as built.
+// builds reports whether segments get a file for this definition. Scalar indexes are part of the column files, FLAT and
+// BIN_FLAT are brute force; all count as built.
 func builds(coll *catalog.Collection, x *catalog.Index) bool {
 	f := coll.Schema.FieldByID(x.FieldID)
-	return f != nil && f.Type.IsVector() && x.Type != flatIndex
+	return f != nil && f.Type.IsVector() && !index.IsScan(x.Type)
 }
 
 // busySet are the segments that open tasks work on.

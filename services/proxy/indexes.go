@@ -12,6 +12,7 @@ import (
 
 	"github.com/gyr-db/gyr/pkg/catalog"
 	"github.com/gyr-db/gyr/pkg/errs"
+	"github.com/gyr-db/gyr/pkg/index"
 	"github.com/gyr-db/gyr/pkg/rpc/pb"
 )
 
@@ -104,7 +105,7 @@ func (p *Proxy) coverage(c *catalog.Collection, def *catalog.Index) coverage {
 			rows := int64(seg.Rows)
 			out.total += rows
 			built := slices.ContainsFunc(seg.Indexes, func(x catalog.SegmentIndex) bool { return x.IndexID == def.ID })
-			if built || seg.Rows < p.cfg.MinIndexRows || field == nil || !field.Type.IsVector() || def.Type == "FLAT" {
+			if built || seg.Rows < p.cfg.MinIndexRows || field == nil || !field.Type.IsVector() || index.IsScan(def.Type) {
 				out.indexed += rows
 			} else {
 				out.pending += rows

@@ -183,7 +183,8 @@ func checkType(f *schemapb.FieldSchema) error {
 func builtType(t schema.Type) bool {
 	switch t {
 	case schema.Bool, schema.Int8, schema.Int16, schema.Int32, schema.Int64, schema.Float, schema.Double, schema.VarChar,
-		schema.Array, schema.JSON, schema.FloatVector, schema.Float16Vector, schema.BFloat16Vector, schema.Int8Vector:
+		schema.Array, schema.JSON, schema.FloatVector, schema.Float16Vector, schema.BFloat16Vector, schema.Int8Vector,
+		schema.BinaryVector:
 		return true
 	}
 	return false

@@ -62,6 +62,18 @@ func TestSchemaChecks(t *testing.T) {
 		{"dim missing", func(s *schemapb.CollectionSchema) { s.Fields[1].TypeParams = nil }, 1, errs.InvalidParameter, "dimension is not defined in field type params of field vec, check type param `dim` for vector field: invalid parameter"},
 		{"dim 1", func(s *schemapb.CollectionSchema) { s.Fields[1].TypeParams = kv("dim", "1") }, 1, errs.InvalidParameter, "invalid dimension: 1. should be in range 2 ~ 32768: invalid parameter"},
 		{"dim word", func(s *schemapb.CollectionSchema) { s.Fields[1].TypeParams = kv("dim", "x") }, 1, errs.InvalidParameter, "invalid dimension: x of field vec: invalid parameter"},
+		{"dim 32769", func(s *schemapb.CollectionSchema) {
+			s.Fields[1].DataType, s.Fields[1].TypeParams = schemapb.DataType_BFloat16Vector, kv("dim", "32769")
+		}, 1, errs.InvalidParameter, "invalid dimension: 32769 of field vec. float vector dimension should be in range 2 ~ 32768: invalid parameter"},
+		{"bits", func(s *schemapb.CollectionSchema) {
+			s.Fields[1].DataType, s.Fields[1].TypeParams = schemapb.DataType_BinaryVector, kv("dim", "262144")
+		}, 1, errs.OK, ""},
+		{"bits too many", func(s *schemapb.CollectionSchema) {
+			s.Fields[1].DataType, s.Fields[1].TypeParams = schemapb.DataType_BinaryVector, kv("dim", "262152")
+		}, 1, errs.InvalidParameter, "invalid dimension: 262152 of field vec. binary vector dimension should be in range 2 ~ 262144: invalid parameter"},
+		{"bits no bytes", func(s *schemapb.CollectionSchema) {
+			s.Fields[1].DataType, s.Fields[1].TypeParams = schemapb.DataType_BinaryVector, kv("dim", "12")
+		}, 1, errs.InvalidParameter, "invalid dimension: 12 of field vec. binary vector dimension should be multiple of 8. : invalid parameter"},
 		{"max_length", add(&schemapb.FieldSchema{Name: "s", DataType: schemapb.DataType_VarChar}), 1, errs.InvalidParameter, "type param(max_length) should be specified for the field(s) of collection c: invalid parameter"},
 		{"max_length range", add(&schemapb.FieldSchema{Name: "s", DataType: schemapb.DataType_VarChar, TypeParams: kv("max_length", "70000")}), 1, errs.InvalidParameter, "the maximum length specified for the field(s) should be in (0, 65535], but got 70000 instead: invalid parameter"},
 		{"capacity", add(&schemapb.FieldSchema{Name: "a", DataType: schemapb.DataType_Array, ElementType: schemapb.DataType_Int64}), 1, errs.InvalidParameter, "type param(max_capacity) should be specified for array field a of collection c: invalid parameter"},
