@@ -38,6 +38,7 @@ type residualCoder struct {
 	near        []uint16
 	which       []uint32
 	values      []float32
+	least       []float32 // of values, what is low enough
 
 	// Of the list that is looked at.
 	square     [1]float32 // of away
@@ -49,6 +50,7 @@ func newResidualCoder(s *searcher) *residualCoder {
 	img := s.x.img
 	h := &img.head
 	c := &residualCoder{s: s, buf: make([]float32, h.dim), table: make([]float32, h.parts<<h.bits), values: make([]float32, codeBatch)}
+	c.least, c.which = make([]float32, codeBatch), make([]uint32, codeBatch)
 	c.product = img.product(s.x.quant.Set)
 	if h.coding == RaBitQ {
 		c.rotation, c.turned = s.x.rotation, make([]float32, rabitq.Bits(h.dim))
@@ -56,7 +58,7 @@ func newResidualCoder(s *searcher) *residualCoder {
 	if !h.blocked() {
 		return c
 	}
-	c.lut, c.which = make([]byte, len(c.table)), make([]uint32, codeBatch)
+	c.lut = make([]byte, len(c.table))
 	if h.parts > kernel.PQ4MaxSub {
 		c.wide = make([]uint32, codeBatch)
 	} else {
@@ -80,7 +82,7 @@ func (c *residualCoder) begin(query []float32) {
 		c.product.Table(c.query, -1, c.table)
 	}
 	if h.blocked() {
-		c.scale, c.bias = pq.Bytes(c.table, c.lut)
+		c.scale, c.bias = x.quant.Set.QuantiseTable(c.lut, c.table)
 		c.rounding = float32(rabitq.Deviations * 0.29 * math.Sqrt(float64(h.parts)) * float64(c.scale))
 	}
 }

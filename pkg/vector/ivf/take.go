@@ -25,26 +25,33 @@ func (c *residualCoder) takeSums(at uint32, n int) {
 
 // take offers rows by values: estimates without the list's base, for RaBitQ the least that they can be.
 func (c *residualCoder) take(at uint32, n int) {
-	s, img := c.s, c.s.x.img
-	two := img.head.factors() == 2
 	below := -c.slack
-	if two {
+	if c.s.x.img.head.factors() == 2 {
 		below = 0
 	}
-	limit := s.pool.bound - c.base - below
-	for i, v := range c.values[:n] {
-		if !(v <= limit) {
-			continue
+	limit := c.s.pool.bound - c.base - below
+	if !(limit < math.MaxFloat32) {
+		for i, v := range c.values[:n] {
+			c.offer(c.base+v+below, at+uint32(i))
 		}
-		least, above := c.base+v+below, c.slack
-		if two {
-			above *= img.factors[2*(int(at)+i)+1]
-		}
-		most := least + 2*above
-		if math.IsInf(float64(least), -1) {
-			most = float32(math.Inf(1)) // nothing is known
-		}
-		s.offer(least, most, at+uint32(i))
-		limit = s.pool.bound - c.base - below
+		return
 	}
+	limit = math.Nextafter32(limit, math.MaxFloat32)
+	found := c.s.x.quant.Set.FilterBelow(c.values[:n], nil, limit, c.least, c.which)
+	for i, v := range c.least[:found] {
+		c.offer(c.base+v+below, at+c.which[i])
+	}
+}
+
+// offer offers the row at a place by the least that its score can be.
+func (c *residualCoder) offer(least float32, place uint32) {
+	above := c.slack
+	if img := c.s.x.img; img.head.factors() == 2 {
+		above *= img.factors[2*place+1]
+	}
+	most := least + 2*above
+	if math.IsInf(float64(least), -1) {
+		most = float32(math.Inf(1)) // nothing is known
+	}
+	c.s.offer(least, most, place)
 }

@@ -165,39 +165,3 @@ func TestCheck(t *testing.T) {
 		}
 	}
 }
-
-// TestBytes: sums of bytes stand for sums of the table.
-func TestBytes(t *testing.T) {
-	r := rand.New(rand.NewPCG(3, 3))
-	for _, m := range []int{1, 2, 24, 192} {
-		table, lut := make([]float32, 16*m), make([]byte, 16*m)
-		for i := range table {
-			table[i] = float32(r.NormFloat64()*math.Sqrt(float64(1+i/16)) - 3)
-		}
-		scale, bias := Bytes(table, lut)
-		for range 20 {
-			var want, sum float64
-			for j := range m {
-				c := r.IntN(16)
-				want += float64(table[16*j+c])
-				sum += float64(lut[16*j+c])
-			}
-			if got := float64(scale)*sum + float64(bias); math.Abs(got-want) > 0.51*float64(scale)*float64(m)+1e-3 {
-				t.Fatalf("%d parts: %g, want %g", m, got, want)
-			}
-		}
-	}
-	if scale, bias := Bytes(make([]float32, 32), make([]byte, 32)); scale != 0 || bias != 0 {
-		t.Fatal(scale, bias)
-	}
-}
-
-func BenchmarkBytes(b *testing.B) {
-	table, lut := make([]float32, 16*192), make([]byte, 16*192)
-	for i := range table {
-		table[i] = float32(i * 7919 % 1000)
-	}
-	for b.Loop() {
-		Bytes(table, lut)
-	}
-}
