@@ -71,6 +71,7 @@ func (s *stand) any(n int) *client.Client { return s.clients[n%len(s.clients)] }
 func constantly(t *testing.T) {
 	t.Setenv("GYR_COORDINATOR_GC_INTERVAL", "200ms")
 	t.Setenv("GYR_COORDINATOR_GC_GRACE", "300ms")
+	t.Setenv("GYR_COORDINATOR_CATALOGCOPY_INTERVAL", "2s") // what a copy names is no garbage until two newer ones are there
 	t.Setenv("GYR_COORDINATOR_COMPACTION_RETENTION", "5s")
 }
 

@@ -66,7 +66,7 @@ func (s *stand) garbageGoes(address string) {
 		}
 		var left []string
 		for _, o := range objects {
-			if !strings.HasPrefix(o.Why, "the manifest of collection") {
+			if !strings.HasPrefix(o.Why, "the manifest of collection") && !strings.HasPrefix(o.Key, "catalog/") {
 				left = append(left, o.Key+": "+o.Why)
 			}
 		}
