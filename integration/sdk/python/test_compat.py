@@ -46,6 +46,31 @@ def test_list_indexes(client, name, kind):
     assert refused.value.code == 1100
 
 
+def test_disk_index(client, name):
+    make(client, name, lambda s: None, index="DISKANN", params={"max_degree": 24, "search_list_size": 64})
+    shown = client.describe_index(name, "vec")
+    assert (shown["index_type"], shown["max_degree"]) == ("DISKANN", "24")
+    client.insert(name, [{"id": i, "vec": vec(i)} for i in range(3000)])
+    client.flush(name)
+    until = time.time() + 30
+    while client.describe_index(name, "vec")["indexed_rows"] < 3000:
+        assert time.time() < until, client.describe_index(name, "vec")
+        time.sleep(0.2)
+    client.release_collection(name)
+    client.load_collection(name)
+    for params in ({}, {"search_list": 20}):
+        hits = client.search(name, [vec(7), vec(2500)], limit=3, search_params={"params": params}, output_fields=["vec"])
+        assert [(q[0]["id"], q[0]["distance"], len(q)) for q in hits] == [(7, 0, 3), (2500, 0, 3)]
+        assert hits[0][0]["entity"]["vec"] == vec(7)
+    hits = client.search(name, [vec(7)], limit=3, filter="id in [1, 2, 2999]", search_params={"params": {"search_list": 20}})
+    assert sorted(h["id"] for h in hits[0]) == [1, 2, 2999]
+    hits = client.search(name, [vec(7)], limit=3, search_params={"params": {"radius": 1e-6, "range_filter": 0.0}})
+    assert [h["id"] for h in hits[0]] == [7]
+    with pytest.raises(MilvusException, match="search_list_size\\(2\\) should be larger than k\\(3\\)") as refused:
+        client.search(name, [vec(7)], limit=3, search_params={"params": {"search_list": 2}})
+    assert refused.value.code == 1100
+
+
 @pytest.mark.parametrize("kind, params", [
     ("IVF_PQ", {"nlist": 64, "m": 2}), ("SCANN", {"nlist": 64}), ("HNSW_SQ", {"M": 16, "sq_type": "SQ8"}),
 ])

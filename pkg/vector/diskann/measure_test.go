@@ -9,6 +9,7 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -18,6 +19,7 @@ import (
 	"time"
 
 	"github.com/gyr-db/gyr/pkg/vector"
+	"github.com/gyr-db/gyr/pkg/vector/internal/sample"
 	"github.com/gyr-db/gyr/pkg/vector/kernel"
 )
 
@@ -71,6 +73,34 @@ func goodHits(hits [][]vector.Hit, gt []byte, width int) (good int) {
 		}
 	}
 	return good
+}
+
+// measureFilters prints what filters cost that allow a share of the rows, drawn at random or those with the least first
+// component, and a search for 100 rows.
+func measureFilters(t *testing.T, x *Index, rows vector.Matrix, queries []float32) {
+	n, count := rows.Len(), float64(len(queries)/rows.D)
+	first := make([]float32, n)
+	for i := range n {
+		first[i] = rows.Vector(i)[0]
+	}
+	slices.Sort(first)
+	run := func(name string, k, list int, f vector.Filter) {
+		reads, start := x.Reads(), time.Now()
+		hits, _, err := x.Search(t.Context(), queries, Params{K: k, List: list, Filter: f})
+		if err != nil {
+			t.Fatal(err)
+		}
+		took := time.Since(start)
+		recall := sample.Recall(x.Metric(), hits, exact(t, rows, x.Metric(), queries, k, f))
+		t.Logf("%s, k %d, list %d: recall %.4f, %.1f reads, %.0f us", name, k, list, recall, float64(x.Reads()-reads)/count, float64(took.Microseconds())/count)
+	}
+	run("all", 10, MinList, nil)
+	run("all", 100, 125, nil)
+	for _, share := range []float64{0.9, 0.5, 0.2, 0.1, 0.01, 0.001, 0.0001} {
+		run(fmt.Sprintf("random %g", share), 10, MinList, sample.Share(1, n, share))
+		limit := first[int(share*float64(n))]
+		run(fmt.Sprintf("corner %g", share), 10, MinList, sample.Where(n, func(i int) bool { return rows.Vector(i)[0] < limit }))
+	}
 }
 
 func cpuTime() time.Duration {
@@ -182,6 +212,7 @@ func TestMeasure(t *testing.T) {
 			}
 			t.Logf("asked %.2f: list %d, recall %.4f", target, x.effort(10, target), float64(goodHits(hits, gt, width))/float64(nq)/10)
 		}
+		measureFilters(t, x, rows, queries[:200*dim])
 		x.Close()
 	}
 	runtime.KeepAlive(rows)
