@@ -67,14 +67,17 @@ func readHits(route int, res *pb.SubResult, nq int) ([][]hit, error) {
 func mergeHits(lists [][]hit, asc bool) []hit {
 	all := slices.Concat(lists...)
 	all = newestOfEach(all)
-	slices.SortFunc(all, func(a, b hit) int {
-		byScore := cmp.Compare(a.score, b.score)
-		if !asc {
-			byScore = -byScore
-		}
-		return cmp.Or(byScore, cmp.Compare(a.i, b.i), cmp.Compare(a.s, b.s))
-	})
+	slices.SortFunc(all, func(a, b hit) int { return compareHits(&a, &b, asc) })
 	return all
+}
+
+// compareHits puts the better score first, and of equal ones the lesser key.
+func compareHits(a, b *hit, asc bool) int {
+	byScore := cmp.Compare(a.score, b.score)
+	if !asc {
+		byScore = -byScore
+	}
+	return cmp.Or(byScore, cmp.Compare(a.i, b.i), cmp.Compare(a.s, b.s))
 }
 
 // newestOfEach drops all but the newest version of each key.

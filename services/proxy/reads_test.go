@@ -144,7 +144,7 @@ func TestSearchChecks(t *testing.T) {
 		{searchReq(t, kv("topk", "3"), []float32{1, 2, 3}), 1100, "vector dimension mismatch, expected vector size(byte) 8, actual 12.: invalid parameter"},
 		{searchReq(t, kv("topk", "9", "params", `{"ef": 4}`), v), 1100, "ef(4) should be larger than k(9): invalid parameter"},
 		{searchReq(t, kv("topk", "3", "round_decimal", "9"), v), 1100, "round_decimal [9] is invalid, it should be -1 or an integer in range [0, 6]: invalid parameter"},
-		{searchReq(t, kv("topk", "3", "group_by_field", "n"), v), 10, "parameter group_by_field is not supported"},
+		{searchReq(t, kv("topk", "3", "group_by_field", "n,tag"), v), 10, "grouping by several fields is not supported"},
 		{searchReq(t, kv("topk", "3", "params", `{"radius": 1, "range_filter": 2}`), v), 1100, "metric type L2, range_filter(2) must be less than radius(1): invalid parameter"},
 	} {
 		resp, err := w.client().Search(testContext(t), tc.req)

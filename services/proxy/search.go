@@ -2,6 +2,7 @@ package proxy
 
 import (
 	"context"
+	"slices"
 
 	"github.com/milvus-io/milvus-proto/go-api/v3/milvuspb"
 	"github.com/milvus-io/milvus-proto/go-api/v3/schemapb"
@@ -51,6 +52,9 @@ func (p *Proxy) Search(ctx context.Context, req *milvuspb.SearchRequest) (*milvu
 	if err != nil {
 		return nil, err
 	}
+	if spec.group != nil {
+		spec.group.describe(out.Results, found.rows)
+	}
 	if spec.iter != nil {
 		spec.iter.describe(out.Results, found)
 	}
@@ -73,7 +77,16 @@ func (p *Proxy) searchOnce(ctx context.Context, r *reading, routes []route, spec
 		spec.vectors = vectors
 	}
 	var found foundRows
-	if spec.iter != nil && spec.iter.v2 {
+	fields := outs.ids()
+	if spec.group != nil {
+		var err error
+		if found.hits, err = p.searchGroups(ctx, routes, spec); err != nil {
+			return nil, err
+		}
+		if !slices.Contains(fields, spec.group.field.ID) {
+			fields = append(fields, spec.group.field.ID)
+		}
+	} else if spec.iter != nil && spec.iter.v2 {
 		page, err := p.iteratorPage(ctx, routes, spec)
 		if err != nil {
 			return nil, err
@@ -90,7 +103,7 @@ func (p *Proxy) searchOnce(ctx context.Context, r *reading, routes []route, spec
 		}
 	}
 	var err error
-	found.rows, err = p.fetch(ctx, routes, found.all(), outs.ids())
+	found.rows, err = p.fetch(ctx, routes, found.all(), fields)
 	return &found, err
 }
 

@@ -32,6 +32,7 @@ type searchSpec struct {
 	bound   *float64 // range_filter
 	iter    *searchIterator
 	growing bool // ignore_growing is not set
+	group   *grouping
 }
 
 // parseSearch reads a search request; k wins over its own topk if it is not 0, and part tells a part of a hybrid search,
@@ -44,7 +45,7 @@ func parseSearch(c *catalog.Collection, req *milvuspb.SearchRequest, part bool) 
 	if err != nil {
 		return nil, err
 	}
-	if err := params.refuse("group_by_field", "group_by_fields", "order_by_fields", "strict_group_size", "analyzer_name"); err != nil {
+	if err := params.refuse("order_by_fields", "analyzer_name"); err != nil {
 		return nil, err
 	}
 	s := &searchSpec{params: params}
@@ -59,6 +60,12 @@ func parseSearch(c *catalog.Collection, req *milvuspb.SearchRequest, part bool) 
 	}
 	if s.decimal, err = params.roundDecimal(); err != nil {
 		return nil, err
+	}
+	if s.group, err = parseGrouping(c, params); err != nil {
+		return nil, err
+	}
+	if s.group != nil && part {
+		return nil, notBuilt("grouping in a part of a hybrid search")
 	}
 	ignore, err := params.boolean("ignore_growing")
 	if err != nil {
@@ -75,7 +82,10 @@ func parseSearch(c *catalog.Collection, req *milvuspb.SearchRequest, part bool) 
 	if err := s.queries(c, req); err != nil {
 		return nil, err
 	}
-	return s, s.against(c)
+	if err := s.against(c); err != nil {
+		return nil, err
+	}
+	return s, s.group.allowed(s)
 }
 
 func refuseSearchParts(req *milvuspb.SearchRequest) error {
