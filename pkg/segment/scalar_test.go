@@ -109,7 +109,7 @@ func scalarNode(r *rand.Rand, s *schema.Schema, values, depth int) plan.Node {
 	return &plan.Compare{Operand: o, Op: op, Value: value()}
 }
 
-// TestIndexedAnswers: scalar indexes give the answers that scans of the columns give, through seals and merges.
+// TestIndexedAnswers: scalar indexes give the answers that scans of the columns give.
 func TestIndexedAnswers(t *testing.T) {
 	rounds := 20
 	if testing.Short() {
@@ -155,6 +155,55 @@ func TestIndexedAnswers(t *testing.T) {
 	}
 	if forms["values"] < rounds || forms["order"] < rounds {
 		t.Fatalf("%v indexes in %d segments: the test shows nothing", forms, rounds)
+	}
+}
+
+// TestMergedIndexes: a merge writes what a seal writes.
+func TestMergedIndexes(t *testing.T) {
+	s, r := scalarSchema(), rand.New(rand.NewPCG(4, 8))
+	store := mem.New()
+	var sources []*Sealed
+	for id := range int64(2) {
+		dir := fmt.Sprint("src", id)
+		if _, err := Write(context.Background(), store, dir, s, scalarRows(r, s, 2500, 3000, false)); err != nil {
+			t.Fatal(err)
+		}
+		seg := open(t, store, s, dir)
+		if len(seg.scalars) > 0 {
+			t.Fatal("a small segment has indexes")
+		}
+		seg.cfg.ID = id
+		sources = append(sources, seg)
+	}
+	double, text := int64(111), int64(113)
+	info, _, err := Merge(context.Background(), store, MergeConfig{Dir: "out", Schema: s, Sources: sources, Indexed: []int64{double, text}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	seg := open(t, store, s, "out")
+	if seg.scalars[double] == nil || seg.scalars[text] == nil || seg.scalars[101] == nil || seg.scalars[double+1] != nil {
+		t.Fatalf("indexes of %v", seg.scalars)
+	}
+	for range 100 {
+		p, err := plan.New(scalarNode(r, s, 3000, 2))
+		if err != nil {
+			t.Fatal(err)
+		}
+		got, err := seg.Select(context.Background(), p, 1<<60, 0)
+		if err != nil {
+			t.Fatal(err)
+		}
+		want := 0
+		for _, src := range sources {
+			set, err := p.Bitmap(src)
+			if err != nil {
+				t.Fatal(err)
+			}
+			want += set.Count()
+		}
+		if got.Count() != want || info.Rows != 5000 {
+			t.Fatalf("%s: %d rows merged, %d before", p, got.Count(), want)
+		}
 	}
 }
 
