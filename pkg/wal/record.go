@@ -18,7 +18,7 @@ const (
 	Insert
 	// Delete kills versions of Keys: those older than TS, not newer than ReadTS and in Partition, where these are set.
 	Delete
-	// Upsert kills versions of Keys older than TS and adds the rows of Parts.
+	// Upsert kills versions of Keys older than TS, in Partition where it is set, and adds the rows of Parts.
 	Upsert
 	// Seal cuts a shard: its rows and deletes up to this record belong to the segments named in Seal.
 	Seal
@@ -49,7 +49,7 @@ type Record struct {
 	RequestID     [16]byte
 	Parts         []Part
 	Keys          []byte // schema.Keys
-	Partition     int64  // Delete: 0 means any
+	Partition     int64  // of the versions that a Delete or Upsert kills: 0 means any
 	ReadTS        tso.Timestamp
 	Seal          []SealedSegment
 }

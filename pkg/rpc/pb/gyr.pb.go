@@ -1800,7 +1800,7 @@ type WriteRequest struct {
 	Kind            WriteKind              `protobuf:"varint,6,opt,name=kind,proto3,enum=gyr.internal.v1.WriteKind" json:"kind,omitempty"`
 	Parts           []*WritePart           `protobuf:"bytes,7,rep,name=parts,proto3" json:"parts,omitempty"`                                             // INSERT, UPSERT: rows by partition
 	Keys            []byte                 `protobuf:"bytes,8,opt,name=keys,proto3" json:"keys,omitempty"`                                               // DELETE: keys; UPSERT: keys to kill (also of other partitions). schema.Keys
-	DeletePartition int64                  `protobuf:"varint,9,opt,name=delete_partition,json=deletePartition,proto3" json:"delete_partition,omitempty"` // DELETE: only versions of this partition; 0: any
+	DeletePartition int64                  `protobuf:"varint,9,opt,name=delete_partition,json=deletePartition,proto3" json:"delete_partition,omitempty"` // DELETE, UPSERT: kills only versions of this partition; 0: any
 	ReadTs          uint64                 `protobuf:"varint,10,opt,name=read_ts,json=readTs,proto3" json:"read_ts,omitempty"`                           // DELETE: only versions <= read_ts; UPSERT: refuse if a key was written after; 0: none
 	unknownFields   protoimpl.UnknownFields
 	sizeCache       protoimpl.SizeCache
