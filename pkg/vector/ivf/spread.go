@@ -1,7 +1,9 @@
 package ivf
 
 import (
+	"cmp"
 	"math"
+	"slices"
 
 	"github.com/gyr-db/gyr/pkg/vector"
 	"github.com/gyr-db/gyr/pkg/vector/internal/pq"
@@ -17,9 +19,13 @@ type sums struct {
 // measureQueries is the number of rows of each list that are tried as queries.
 const measureQueries = 2
 
+// nearShare is the share of a list's rows, those nearest to a query, whose errors count: it is among them that a search has to
+// decide, and codes may err less for them.
+const nearShare = 8
+
 // measure takes rows of a list as queries and returns the squared errors that codes of PQ make in estimates of their inner
-// products with the list's other rows, in units of the query's length; for L2, both without the reference, which is what
-// estimates of distances err in.
+// products with the nearest of the list's other rows, in units of the query's length; for L2, both without the reference,
+// which is what estimates of distances err in.
 func (c *listCoder) measure(l int, quant *pq.Quantiser) sums {
 	img, dim := c.img, c.img.head.dim
 	from, n := img.offs[l], int(img.offs[l+1]-img.offs[l])
@@ -33,24 +39,46 @@ func (c *listCoder) measure(l int, quant *pq.Quantiser) sums {
 		origin = make([]float32, dim)
 	}
 	var s sums
+	near := make([]neighbour, 0, count)
 	for try := range min(measureQueries, n) {
 		at := try * n / measureQueries
 		subtract(coder.Prepared(int(img.ids[int(from)+at])), origin, query)
+		near = c.neighbours(query, at, near[:0])
 		length := dot(query, query)
 		if length == 0 {
 			continue
 		}
-		for i := range count {
-			if i == at {
-				continue
-			}
-			c.decode(l, i, quant, y)
-			e := dot(query, c.rest[i*dim:(i+1)*dim]) - dot(query, y)
+		for _, o := range near[:(len(near)+nearShare-1)/nearShare] {
+			c.decode(l, o.row, quant, y)
+			e := dot(query, c.rest[o.row*dim:(o.row+1)*dim]) - dot(query, y)
 			s.squares += e * e / length
 			s.n++
 		}
 	}
 	return s
+}
+
+// neighbour is one of the first rows of a list, and how far it is from a query.
+type neighbour struct {
+	row int
+	far float64
+}
+
+// neighbours appends the first rows of a list but for one, the nearest first.
+func (c *listCoder) neighbours(query []float32, but int, out []neighbour) []neighbour {
+	dim := c.img.head.dim
+	for i := range min(cap(out), encodeStep) {
+		rest := c.rest[i*dim : (i+1)*dim]
+		far := -2 * dot(query, rest)
+		if c.img.head.metric == vector.L2 {
+			far += dot(rest, rest)
+		}
+		if i != but {
+			out = append(out, neighbour{i, far})
+		}
+	}
+	slices.SortFunc(out, func(a, b neighbour) int { return cmp.Or(cmp.Compare(a.far, b.far), cmp.Compare(a.row, b.row)) })
+	return out
 }
 
 // decode writes what the code of the list's row i stands for.
