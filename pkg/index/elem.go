@@ -56,11 +56,11 @@ func maxDim(e vector.Elem) int {
 }
 
 // served lists the index types that are built.
-var served = [...]string{TypeHNSW, TypeIVFFlat, TypeIVFSQ8, TypeIVFPQ, TypeIVFRaBitQ, TypeScaNN, TypeDiskANN, TypeFlat, TypeBinIVFFlat, TypeBinFlat}
+var served = [...]string{TypeHNSW, TypeHNSWSQ, TypeIVFFlat, TypeIVFSQ8, TypeIVFPQ, TypeIVFRaBitQ, TypeScaNN, TypeDiskANN, TypeFlat, TypeBinIVFFlat, TypeBinFlat}
 
 // known reports whether the API has an index type.
 func known(kind string) bool {
-	return slices.Contains(served[:], kind) || slices.Contains(planned[:], kind)
+	return kind == TypeAnnoy || slices.Contains(served[:], kind) || slices.Contains(planned[:], kind)
 }
 
 // instead names the index types that are built over rows of a kind.

@@ -1,9 +1,6 @@
 package index
 
-import (
-	"github.com/gyr-db/gyr/pkg/vector/diskann"
-	"github.com/gyr-db/gyr/pkg/vector/kernel"
-)
+import "github.com/gyr-db/gyr/pkg/vector/diskann"
 
 // Footprint is what an opened index takes on a node, besides the raw vectors.
 type Footprint struct {
@@ -27,9 +24,8 @@ func EstimateFootprint(spec Spec, rows int, fileBytes int64) Footprint {
 	}
 	perRow := 8
 	switch {
-	case p.kind == TypeHNSW:
-		// A code, its weight, 2M links on level 0 and on the average a tenth more above.
-		perRow += kernel.CodeStride(p.dim) + 4 + 2*p.m*4*11/10
+	case isGraph(p.kind):
+		perRow += p.graphRowBytes()
 	case isLists(p.kind):
 		perRow += p.listRowBytes()
 	}

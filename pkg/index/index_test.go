@@ -53,7 +53,13 @@ func TestCheckSpec(t *testing.T) {
 		"efC":         {hnsw("efConstruction", "0"), errs.InvalidParameter, "param 'efConstruction' (0)"},
 		"metric":      {Spec{Type: "HNSW", Metric: "HAMMING", Dim: 8}, errs.InvalidParameter, "float vector index does not support metric type: HAMMING"},
 		"nonsense":    {Spec{Type: "TREE", Metric: "L2", Dim: 8}, errs.InvalidParameter, "invalid index type: TREE"},
-		"planned":     {Spec{Type: "GPU_CAGRA", Metric: "L2", Dim: 8}, errs.Unimplemented, "GPU_CAGRA"},
+		"planned":     {Spec{Type: "AISAQ", Metric: "L2", Dim: 8}, errs.Unimplemented, "AISAQ"},
+		"gpu":         {Spec{Type: "GPU_CAGRA", Metric: "L2", Dim: 8}, errs.InvalidParameter, "invalid index type: GPU_CAGRA. This server searches on CPUs; use HNSW instead"},
+		"annoy":       {Spec{Type: "annoy", Metric: "L2", Dim: 8, Params: map[string]string{"n_trees": "10"}}, errs.OK, ""},
+		"annoy trees": {Spec{Type: "ANNOY", Metric: "L2", Dim: 8, Params: map[string]string{"n_trees": "0"}}, errs.InvalidParameter, "param 'n_trees' (0) should be in range [1, 1024]"},
+		"sq":          {Spec{Type: "HNSW_SQ", Metric: "L2", Dim: 8, Params: map[string]string{"sq_type": "fp16", "refine": "true", "refine_type": "FP32"}}, errs.OK, ""},
+		"sq type":     {Spec{Type: "HNSW_SQ", Metric: "L2", Dim: 8, Params: map[string]string{"sq_type": "SQ7"}}, errs.InvalidParameter, "invalid sq type: SQ7"},
+		"sq bytes":    {of(kernel.I8, "HNSW_SQ", "L2"), errs.InvalidParameter, "data type Int8Vector can't build with this index HNSW_SQ"},
 		"ivf":         {ivf("IVF_FLAT"), errs.OK, ""},
 		"ivf lower":   {ivf("ivf_sq8", "nlist", "65536"), errs.OK, ""},
 		"nlist 0":     {ivf("IVF_SQ8", "nlist", "0"), errs.InvalidParameter, "Out of range in json: param 'nlist' (0) should be in range [1, 65536]"},
@@ -137,14 +143,13 @@ func TestResolve(t *testing.T) {
 
 // TestUnbuilt: a type that is not built is refused, and never served by another.
 func TestUnbuilt(t *testing.T) {
-	kinds := append([]string{"HNSW_SQ", "HNSW_PQ", "HNSW_PRQ"}, planned[:]...)
-	for _, kind := range kinds {
-		if !takes(kind, kernel.F32) {
+	for _, kind := range planned {
+		if !takes(kind, kernel.F32) || strings.HasPrefix(kind, "GPU_") {
 			continue
 		}
 		_, err := Resolve(Spec{Type: strings.ToLower(kind), Metric: "L2", Dim: 8, Params: map[string]string{"m": "4", "M": "24"}})
 		if !errs.Is(err, errs.Unimplemented) || !strings.Contains(err.Error(), strings.ToLower(kind)) ||
-			!strings.Contains(err.Error(), "use HNSW, IVF_FLAT, IVF_SQ8, IVF_PQ, IVF_RABITQ, SCANN, DISKANN or FLAT") {
+			!strings.Contains(err.Error(), "use HNSW, HNSW_SQ, IVF_FLAT, IVF_SQ8, IVF_PQ, IVF_RABITQ, SCANN, DISKANN or FLAT") {
 			t.Errorf("%s: %v", kind, err)
 		}
 	}

@@ -1,51 +1,30 @@
 package index
 
 import (
-	"math"
 	"slices"
 	"strconv"
 	"strings"
 
 	"github.com/gyr-db/gyr/pkg/errs"
 	"github.com/gyr-db/gyr/pkg/vector"
-	"github.com/gyr-db/gyr/pkg/vector/hnsw"
 	"github.com/gyr-db/gyr/pkg/vector/kernel"
 )
 
 // Index types of the API.
 const (
 	TypeFlat = "FLAT"
-	TypeHNSW = "HNSW"
 	TypeAuto = "AUTOINDEX"
 
 	TypeBinFlat    = "BIN_FLAT"
 	TypeBinIVFFlat = "BIN_IVF_FLAT"
 )
 
-// Parameter names of the API.
-const (
-	ParamM              = "M"
-	ParamEfConstruction = "efConstruction"
-	ParamEf             = "ef"
-)
-
-const (
-	defaultM   = 30
-	defaultEfC = 360
-	autoM      = 18
-	autoEfC    = 240
-
-	// A search that names no ef gets a pool of 5/4 k and at least 64. The API promises max(k, 16); on ordinary
-	// embeddings that means a recall of 0.92 for k = 10, and four times the pool costs twice the time and gives 0.98.
-	minDefaultEf = 64
-)
-
 // planned lists the index types that the API knows and Gyr does not build: other codes, graphs on disks, other kinds of
 // vectors and other hardware. One is never built in the place of another: what a type promises about memory and disks
 // matters as much as its results.
 var planned = [...]string{
-	"HNSW_SQ", "HNSW_PQ", "HNSW_PRQ", "DISKANN_RABITQ", "AISAQ",
-	"GPU_CAGRA", "GPU_IVF_FLAT", "GPU_IVF_PQ", "GPU_BRUTE_FORCE",
+	"HNSW_PQ", "HNSW_PRQ", "DISKANN_RABITQ", "AISAQ",
+	gpuCagra, gpuIVFFlat, gpuIVFPQ, gpuBruteForce,
 	"MINHASH_LSH", "SPARSE_INVERTED_INDEX", "SPARSE_WAND",
 }
 
@@ -58,7 +37,7 @@ type plain struct {
 	metric vector.Metric
 	elem   vector.Elem
 	dim    int
-	m, efc int // of HNSW
+	graph  graphParams
 	list   listParams
 	disk   diskParams
 }
@@ -78,8 +57,8 @@ func Resolve(spec Spec) (Spec, error) {
 	}
 	out := Spec{Type: p.kind, Metric: p.metric.String(), Dim: p.dim, Elem: spec.Elem}
 	switch {
-	case p.kind == TypeHNSW:
-		out.Params = map[string]string{ParamM: strconv.Itoa(p.m), ParamEfConstruction: strconv.Itoa(p.efc)}
+	case isGraph(p.kind):
+		out.Params = p.resolvedGraph()
 	case p.kind == TypeDiskANN:
 		out.Params = map[string]string{ParamMaxDegree: strconv.Itoa(p.disk.degree), ParamSearchListSize: strconv.Itoa(p.disk.list)}
 	case isLists(p.kind):
@@ -105,8 +84,8 @@ func parse(spec Spec) (plain, error) {
 	switch kind := strings.ToUpper(spec.Type); {
 	case kind == TypeFlat:
 		p.kind = TypeFlat
-	case kind == TypeHNSW:
-		return p, p.graph(spec.Params)
+	case isGraph(kind):
+		return p, p.graphs(kind, spec.Params)
 	case kind == TypeDiskANN:
 		return p, p.onDisk(spec.Params)
 	case isLists(kind):
@@ -120,25 +99,15 @@ func parse(spec Spec) (plain, error) {
 		if p.elem == kernel.Bit {
 			return p, p.bits(TypeAuto, nil)
 		}
-		p.kind, p.m, p.efc = TypeHNSW, autoM, autoEfC
+		p.kind, p.graph.m, p.graph.efc = TypeHNSW, autoM, autoEfC
 	case kind == TypeBinFlat || kind == TypeBinIVFFlat:
 		return p, p.bits(kind, spec.Params)
 	case slices.Contains(planned[:], kind):
-		return p, errs.Input(errs.Unimplemented, "index type %s is not supported by this server; use %s", spec.Type, instead(p.elem))
+		return p, refusal(spec.Type, p.elem)
 	default:
 		return p, errs.Invalid("invalid index type: %s", spec.Type)
 	}
 	return p, nil
-}
-
-// graph reads the parameters of HNSW.
-func (p *plain) graph(params map[string]string) (err error) {
-	p.kind = TypeHNSW
-	if p.m, err = intParam(params, ParamM, defaultM, hnsw.MinM, hnsw.MaxM); err != nil {
-		return err
-	}
-	p.efc, err = intParam(params, ParamEfConstruction, defaultEfC, 1, math.MaxInt32)
-	return err
 }
 
 // intParam reads an integer parameter; 0 is returned for a missing one only when that is the default.
@@ -167,13 +136,16 @@ func ParseEffort(spec Spec, params map[string]string, k int) (Effort, error) {
 	if err != nil {
 		return Effort{}, err
 	}
+	target, err := targetParam(params)
+	if err != nil {
+		return Effort{}, err
+	}
+	if target > 0 {
+		return Effort{TargetRecall: target}, nil
+	}
 	switch {
-	case p.kind == TypeHNSW:
-		ef, err := intParam(params, ParamEf, 0, 1, math.MaxInt32)
-		if err != nil {
-			return Effort{}, err
-		}
-		return Effort{Ef: ef}, checkEf(ef, k)
+	case isGraph(p.kind):
+		return p.graphEffort(params, k)
 	case p.kind == TypeDiskANN:
 		return diskEffort(params, k)
 	case isLists(p.kind):
@@ -182,13 +154,4 @@ func ParseEffort(spec Spec, params map[string]string, k int) (Effort, error) {
 		return bitEffort(params)
 	}
 	return Effort{}, nil
-}
-
-func defaultEf(k int) int { return max(k+k/4, minDefaultEf) }
-
-func checkEf(ef, k int) error {
-	if ef != 0 && ef < k {
-		return errs.Invalid("ef(%d) should be larger than k(%d)", ef, k)
-	}
-	return nil
 }

@@ -131,6 +131,9 @@ func (p *Proxy) describeIndex(c *catalog.Collection, def *catalog.Index) *milvus
 		IndexName: def.Name, IndexID: def.ID, Params: kvPairs(def.UserParams), FieldName: indexFieldName(c, def),
 		IndexedRows: cover.indexed, TotalRows: cover.total, PendingIndexRows: cover.pending, State: commonpb.IndexState_Finished,
 	}
+	if served := index.ServedBy(def.Type); served != "" {
+		out.Params = append(out.Params, &commonpb.KeyValuePair{Key: "served_by", Value: served})
+	}
 	if cover.pending > 0 {
 		out.State = commonpb.IndexState_InProgress
 		if why := p.failure(c, def); why != "" {
