@@ -161,8 +161,10 @@ func (p *peer) start(ctx context.Context, path string) (err error) {
 		Threads: p.cfg.Threads, BuildThreads: p.cfg.BuildThreads, Single: p.cfg.Single, Warm: warmQueries,
 		Rows: p.rows, Queries: p.queries, Filter: p.allowed, Index: path, Tmp: filepath.Join(p.tmp, p.label),
 	}
-	if conf.SearchParams == nil {
-		conf.SearchParams = map[string]string{}
+	for _, m := range []*map[string]string{&conf.Params, &conf.SearchParams} {
+		if *m == nil {
+			*m = map[string]string{} // null would be no dict
+		}
 	}
 	if err := os.MkdirAll(conf.Tmp, 0o755); err != nil {
 		return err

@@ -10,6 +10,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/gyr-db/gyr/pkg/index"
 	"github.com/gyr-db/gyr/pkg/vector/kernel"
 )
 
@@ -80,7 +81,12 @@ func Run(ctx context.Context, cfg Config) (report *Report, err error) {
 	defer func() { err = errors.Join(err, os.RemoveAll(tmp)) }()
 	report = newReport(cfg, k, set, spec.Params)
 	report.Filter = f
-	sh := &shared{cfg: cfg, spec: spec, set: set, filter: f, tmp: tmp, env: environment{filepath.Join(cfg.Cache, "venv"), cfg.logf}}
+	// Peers get the parameters that are used, also those that AUTOINDEX chose.
+	used, err := index.Resolve(spec)
+	if err != nil {
+		return nil, err
+	}
+	sh := &shared{cfg: cfg, spec: used, set: set, filter: f, tmp: tmp, env: environment{filepath.Join(cfg.Cache, "venv"), cfg.logf}}
 	own := &gyr{cfg: cfg, kind: k, spec: spec, set: set, filter: f}
 	engines, err := openAll(ctx, own, sh, report)
 	defer func() {

@@ -230,7 +230,8 @@ func replace(path string, raw []byte) error {
 		return err
 	}
 	_, err = f.Write(raw)
-	if err = errors.Join(err, f.Close()); err == nil {
+	err = errors.Join(err, f.Chmod(0o644), f.Close()) // a temporary file is made for its owner only
+	if err == nil {
 		err = os.Rename(f.Name(), path)
 	}
 	if err != nil {

@@ -438,11 +438,11 @@ func TestPeers(t *testing.T) {
 	if cache == "" {
 		cache = t.TempDir()
 	}
-	for _, args := range [][]string{{}, {"--metric", "COSINE"}, {"--index", "IVF_FLAT", "--single"}, {"--filter", "0.3"}} {
+	for _, args := range [][]string{{}, {"--metric", "COSINE"}, {"--index", "IVF_FLAT", "--single"}, {"--index", "FLAT"}, {"--index", "AUTOINDEX"}, {"--filter", "0.3"}} {
 		lines, notes := measure(t, dir, append([]string{"--peers", "hnswlib,faiss", "--cache", cache}, args...)...)
 		checkLines(t, "gyr", lines)
 		checkLines(t, "faiss", lines)
-		if len(args) == 0 || args[0] == "--metric" {
+		if len(args) == 0 || args[0] == "--metric" || args[1] == "FLAT" || args[1] == "AUTOINDEX" {
 			checkLines(t, "hnswlib", lines)
 		} else if !strings.Contains(notes, "hnswlib: not available") {
 			t.Errorf("%v: %s", args, notes)
