@@ -113,7 +113,7 @@ func scalarNode(r *rand.Rand, s *schema.Schema, values, depth int) plan.Node {
 func TestIndexedAnswers(t *testing.T) {
 	rounds := 20
 	if testing.Short() {
-		rounds = 4
+		rounds = 10
 	}
 	s := scalarSchema()
 	forms := map[string]int{}
