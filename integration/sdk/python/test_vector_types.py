@@ -339,3 +339,40 @@ def test_structures(client, name, rng, metric):
     client.release_collection(name)
     client.drop_index(name, "vec")
     refused(lambda: client.create_index(name, params), f"metric type {metric} not found or not supported, supported: [HAMMING JACCARD]")
+
+
+def test_partial_upsert_keeps_vectors(client, name, rng, kind):
+    create(client, name, {"vec": {"datatype": kind.type, "dim": kind.dim}, "opt": {"datatype": kind.type, "dim": kind.dim, "nullable": True}},
+           {"vec": {"metric_type": kind.metric}, "opt": {"metric_type": kind.metric}})
+    data = kind.make(rng, 40)
+    client.insert(name, [{"id": i, "n": i, "vec": kind.write(v), "opt": None if i % 2 else kind.write(v)} for i, v in enumerate(data[:30])])
+    client.upsert(name, [{"id": i, "n": 100 + i} for i in range(10)], partial_update=True)
+    client.upsert(name, [{"id": i, "opt": kind.write(data[i])} for i in (11, 13)], partial_update=True)
+    client.upsert(name, [{"id": 14, "opt": None}], partial_update=True)
+    for row in client.query(name, filter="id < 20", output_fields=["n", "vec", "opt"]):
+        i = row["id"]
+        assert row["n"] == (100 + i if i < 10 else i)
+        assert (kind.read(row["vec"]) == data[i]).all()
+        if i == 14 or i % 2 and i not in (11, 13):
+            assert row["opt"] is None
+        else:
+            assert (kind.read(row["opt"]) == data[i]).all()
+
+
+@pytest.mark.parametrize("type, index", [("float16", "DISKANN"), ("bfloat16", "HNSW"), ("int8", "HNSW"), ("binary", "BIN_IVF_FLAT"), ("bfloat16", "SCANN")])
+def test_vectors_on_disk(client, name, rng, type, index):
+    """Indexes over raw vectors that querynodes keep in their disk cache."""
+    kind = ALL[type]
+    data = kind.make(rng, 1500)
+    create(client, name, {"vec": {"datatype": kind.type, "dim": kind.dim, "mmap_enabled": True}},
+           {"vec": {"index_type": index, "metric_type": kind.metric, "params": {"nlist": 8} if "HNSW" not in index and "DISK" not in index else {}}})
+    client.insert(name, [{"id": i, "n": i % 10, "vec": kind.write(v)} for i, v in enumerate(data)])
+    client.flush(name)
+    wait_for_index(client, name, "vec")
+    client.release_collection(name)
+    client.load_collection(name)
+    queries = kind.make(rng, 4)
+    check_search(client, name, kind, data, list(range(1500)), queries, kind.metric)
+    check_search(client, name, kind, data, list(range(3, 1500, 10)), queries, kind.metric, filter="n == 3")
+    rows = client.get(name, ids=[3, 1400], output_fields=["vec"])
+    assert all((kind.read(r["vec"]) == data[r["id"]]).all() for r in rows)
