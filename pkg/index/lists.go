@@ -79,7 +79,7 @@ func (l *listIndex) Search(ctx context.Context, queries []byte, k int, effort Ef
 	if probe < 1 || probe > ivf.MaxLists {
 		return Hits{}, Stats{}, outOfRange(ParamNProbe, int64(probe), 1, ivf.MaxLists)
 	}
-	params := ivf.Params{K: k, Probe: probe, Filter: engine(f), Rerank: effort.ReorderK, QueryBits: effort.QueryBits}
+	params := ivf.Params{K: k, Probe: probe, Filter: engine(f), Rerank: effort.ReorderK, QueryBits: effort.QueryBits, TargetRecall: effort.TargetRecall}
 	if effort.RefineK > 1 {
 		params.Rerank = int(min(math.Ceil(effort.RefineK*float64(k)), math.MaxInt32))
 	}

@@ -43,7 +43,7 @@ func assemble(ctx context.Context, cfg Config, rows vector.Rows, progress func(f
 		}
 	}
 	g := c.dropEmpty(group(assign, k))
-	h := header{metric: cfg.Metric, coding: cfg.Coding, dim: rows.Dim(), lists: c.lists(), asked: cfg.Lists, rows: n, scale: 1, widen: 1, reach: true}
+	h := header{metric: cfg.Metric, coding: cfg.Coding, dim: rows.Dim(), lists: c.lists(), asked: cfg.Lists, rows: n, scale: 1, widen: 1, reach: true, tuned: true}
 	h.measureCodes(cfg, g.offs)
 	img, err := newImage(h, h.plan())
 	if err != nil {
@@ -53,6 +53,9 @@ func assemble(ctx context.Context, cfg Config, rows vector.Rows, progress func(f
 	copy(img.offs, g.offs)
 	copy(img.ids, g.ids)
 	if err := img.encode(ctx, cfg, rows); err != nil {
+		return nil, joinClose(err, img)
+	}
+	if err := img.tune(ctx, cfg, rows); err != nil {
 		return nil, joinClose(err, img)
 	}
 	img.file.Seal(img.head.encode())

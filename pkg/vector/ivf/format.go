@@ -20,7 +20,7 @@ import (
 //
 // Lists are numbered as centroids; list l has the places offsets[l] to offsets[l+1] of rows, codes and weights. Which of the
 // other sections a file has depends on the coding. Minor version 1 added the codings after SQ8 and the section reach, which
-// SQ8 may lack; the widening is not used any more.
+// SQ8 may lack; the widening is not used any more. Files may lack the section tuning, see tuning.go.
 //
 // PQ and RaBitQ code what is left of a row without the list's reference, its centroid times its pull. Codes of 4 bits lie in
 // blocks of 32 rows (kernel.PackPQ4), and each list starts with a new block; others are a byte per sub-quantiser. RaBitQ's
@@ -38,12 +38,13 @@ const (
 	kindBooks
 	kindBlocks
 	kindFactors
+	kindTuning
 )
 
 func format() *imagefile.Format {
 	return &imagefile.Format{
 		Name: "an IVF index", Magic: "GYRVIVFL", Major: 1, Minor: 1,
-		Sections: []string{"", "centroids", "offsets", "rows", "mean", "codes", "weights", "checksums", "reach", "books", "blocks", "factors"},
+		Sections: []string{"", "centroids", "offsets", "rows", "mean", "codes", "weights", "checksums", "reach", "books", "blocks", "factors", "tuning"},
 	}
 }
 
@@ -62,6 +63,7 @@ type header struct {
 	scale  float32
 	widen  int  // kept for readers of minor version 0
 	reach  bool // whether there is a section of that kind
+	tuned  bool // the same
 	parts  int  // of PQ and RaBitQ
 	bits   int  // of a part
 	blocks int  // of 32 rows, for codes of 4 bits
@@ -108,6 +110,9 @@ func (h *header) plan() imagefile.Layout {
 	if f := uint64(h.factors()); f > 0 {
 		sections = append(sections, imagefile.Section{Kind: kindFactors, Length: n * f * 4})
 	}
+	if h.tuned {
+		sections = append(sections, imagefile.Section{Kind: kindTuning, Length: tuningSize})
+	}
 	return format().Plan(sections...)
 }
 
@@ -151,6 +156,7 @@ func decodeHeader(l *imagefile.Layout, b []byte) (*header, error) {
 	if blocks, ok := l.Find(kindBlocks); ok && h.blocked() {
 		h.blocks = int(blocks.Length) / (16 * h.parts)
 	}
+	_, h.tuned = l.Find(kindTuning)
 	_, h.reach = l.Find(kindReach)
 	h.reach = h.reach || h.coding > SQ8
 	return h, l.CheckLengths(h.plan())

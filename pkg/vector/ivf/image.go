@@ -6,6 +6,7 @@ import (
 	"unsafe"
 
 	"github.com/gyr-db/gyr/pkg/vector"
+	"github.com/gyr-db/gyr/pkg/vector/internal/calibrate"
 	"github.com/gyr-db/gyr/pkg/vector/internal/imagefile"
 	"github.com/gyr-db/gyr/pkg/vector/internal/sq8"
 	"github.com/gyr-db/gyr/pkg/vector/kernel"
@@ -14,8 +15,9 @@ import (
 // Image is a whole index in one piece of memory outside the Go heap, laid out as its file. It is safe for concurrent use.
 type Image struct {
 	lists
-	head header
-	file *imagefile.Image // whoever reads the lists has acquired it
+	head  header
+	table calibrate.Table
+	file  *imagefile.Image // whoever reads the lists has acquired it
 }
 
 // lists is the parts of an image that a search touches.
@@ -182,6 +184,9 @@ func Load(r io.ReaderAt, size int64) (*Image, error) {
 		return nil, joinClose(err, img)
 	}
 	if err := img.check(); err != nil {
+		return nil, joinClose(err, img)
+	}
+	if err := img.readTuning(); err != nil {
 		return nil, joinClose(err, img)
 	}
 	return img, nil

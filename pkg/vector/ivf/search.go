@@ -61,6 +61,8 @@ type Params struct {
 	K      int
 	Probe  int           // lists to look at, at least 1; more than there are means all
 	Filter vector.Filter // nil allows all rows
+	// TargetRecall, in (0, 1), chooses Probe by what was measured at the build to reach this recall on new queries.
+	TargetRecall float64
 
 	// Rerank is how many of the best rows by code of PQ and RaBitQ are scored exactly, at least K; 0 means all whose errors
 	// allow them to be among the best.
@@ -75,6 +77,9 @@ func (x *Index) Search(ctx context.Context, queries []float32, p Params) ([][]ve
 	dim := x.img.Dim()
 	if len(queries)%dim != 0 {
 		return nil, stats, fmt.Errorf("%d query values are no multiple of dimension %d", len(queries), dim)
+	}
+	if p.TargetRecall > 0 && p.K >= 0 {
+		p.Probe = x.probes(p.K, p.TargetRecall)
 	}
 	if p.K < 0 || p.Probe < 1 {
 		return nil, stats, fmt.Errorf("searching for %d rows in %d lists", p.K, p.Probe)
