@@ -134,8 +134,9 @@ func (a *asm) binaryStep(w width, op string, pop, tail bool) {
 	}
 }
 
-// bits4 counts the bits that a row shares with each of four planes. With VPOPCNTQ the planes of a row have a register each
-// until the end; else the tables of the planes weigh the bits, and a byte holds the at most 8*15 of all planes.
+// bits4 counts the bits that a row shares with each of four planes. Bits are counted by byte; where the machine can count,
+// VPDPBUSD weighs and adds the counts up, else the tables of the planes weigh the bits, and a byte holds the at most 8*15 of
+// all planes.
 func (a *asm) bits4(w width, name string, pop bool) {
 	lanes := w.bytes / 8
 	a.rows(rowKernel{
@@ -149,15 +150,16 @@ func (a *asm) bits4(w width, name string, pop bool) {
 			}
 			if !pop {
 				a.tables(w, 4)
+				return
+			}
+			for p := range 4 {
+				a.op("MOVL $0x%08x, BX\nVPBROADCASTD BX, Z%d", 0x01010101<<p, 24+p)
 			}
 		},
 		body: func() {
+			a.zero(w, 0, 1, 2, 3)
 			if pop {
-				for i := range 16 {
-					a.zero(w, i)
-				}
-			} else {
-				a.zero(w, 0, 1, 2, 3)
+				a.zero(w, 4, 5, 6, 7)
 			}
 			a.op("XORL AX, AX\nMOVQ args_dim(DI), BX\nLEAQ (SI)(BX*2), R14")
 			a.label("line")
@@ -168,12 +170,9 @@ func (a *asm) bits4(w width, name string, pop bool) {
 			a.op("TESTQ BX, BX\nJZ sum")
 			a.bits4Step(w, pop, true)
 			a.label("sum")
-			if pop { // plane p of row i is in register 4*p+i
-				for p := 3; p > 0; p-- {
-					for i := range 4 {
-						a.op("VPADDQ Z%d, Z%d, Z%d", 4*p+i, 4*p+i, 4*p+i)
-						a.op("VPADDQ Z%d, Z%d, Z%d", 4*p+i, 4*p-4+i, 4*p-4+i)
-					}
+			if pop {
+				for i := range 4 {
+					a.op("VPADDD Z%d, Z%d, Z%d", 4+i, i, i)
 				}
 			}
 			a.sum4(w, false, 0, 4)
@@ -224,7 +223,7 @@ func (a *asm) bits4Pop(load func(mem string, dst int)) {
 	for i := range 4 {
 		load(fmt.Sprintf("(R%d)(AX*1)", 8+i), 20)
 		for p := range 4 {
-			a.op("VPANDQ Z20, Z%d, Z%d\nVPOPCNTQ Z%d, Z%d\nVPADDQ Z%d, Z%d, Z%d", 16+p, 21+p, 21+p, 21+p, 21+p, 4*p+i, 4*p+i)
+			a.op("VPANDQ Z20, Z%d, Z21\nVPOPCNTB Z21, Z21\nVPDPBUSD Z%d, Z21, Z%d", 16+p, 24+p, i+p/2*4)
 		}
 	}
 }

@@ -70,7 +70,8 @@ func (a *asm) sq8(w width, name string, vnni bool) {
 }
 
 // u4 multiplies the low halves of 64 bytes with one line of the query and the high halves with the next. Two products of a
-// number below 16 and a signed byte fit a word, as do four.
+// number below 16 and a signed byte fit a word, as do four. VPDPBUSD has room for high halves that are not shifted: their sums
+// are 16 times too large until the end.
 func (a *asm) u4(w width, name string, vnni bool) {
 	a.rows(rowKernel{
 		name: "u4" + name, doc: "inner products of signed bytes and 4-bit codes", weights: true,
@@ -83,6 +84,9 @@ func (a *asm) u4(w width, name string, vnni bool) {
 		body: func() {
 			a.op("XORL AX, AX\nMOVQ SI, R14")
 			a.zero(w, 0, 1, 2, 3)
+			if vnni {
+				a.zero(w, 4, 5, 6, 7)
+			}
 			a.label("line")
 			if w.wide() {
 				a.op("VMOVDQU32 (R14), Z8\nVMOVDQU32 64(R14), Z9")
@@ -94,6 +98,9 @@ func (a *asm) u4(w width, name string, vnni bool) {
 				a.u4Step(w, 32, vnni)
 			}
 			a.op("ADDQ $128, R14\nADDQ $64, AX\nCMPQ AX, args_dim(DI)\nJLT line")
+			for i := 0; i < 4 && vnni; i++ {
+				a.op("VPSRAD $4, Z%d, Z%d\nVPADDD Z%d, Z%d, Z%d", 4+i, 4+i, 4+i, i, i)
+			}
 			a.finishCode(w)
 		},
 	})
@@ -105,13 +112,14 @@ func (a *asm) u4Step(w width, off int, vnni bool) {
 		and, mov = "VPANDD", "VMOVDQU32"
 	}
 	for i := range 4 {
+		if vnni {
+			a.op("VMOVDQU32 %d(R%d)(AX*1), Z11\nVPANDD Z11, Z14, Z10\nVPANDND Z11, Z14, Z11", off, 8+i)
+			a.op("VPDPBUSD Z8, Z10, Z%d\nVPDPBUSD Z9, Z11, Z%d", i, 4+i)
+			continue
+		}
 		low, high := w.r(4), w.r(5)
 		a.op("%s %d(R%d)(AX*1), %s", mov, off, 8+i, high)
 		a.op("%s %s, %s, %s\nVPSRLW $4, %s, %s\n%s %s, %s, %s", and, high, w.r(14), low, high, high, and, high, w.r(14), high)
-		if vnni {
-			a.op("VPDPBUSD Z8, Z4, Z%d\nVPDPBUSD Z9, Z5, Z%d", i, i)
-			continue
-		}
 		a.op("VPMADDUBSW %s, %s, %s\nVPMADDUBSW %s, %s, %s", w.r(8), low, low, w.r(9), high, high)
 		a.op("VPADDW %s, %s, %s\nVPMADDWD %s, %s, %s\nVPADDD %s, %s, %s", low, high, low, w.r(13), low, low, low, w.r(i), w.r(i))
 	}

@@ -10,5 +10,11 @@
 // that is the squared distance |q-c|^2, and with w = 0 and bias = 256*sum(q) it is -2<q, c>; intermediate sums wrap, the
 // result is right whenever it fits an int32, which holds up to 32768 dimensions.
 //
+// A Set is a table of functions (table), each of which takes one pointer (args). A tier copies the table of the one before
+// and replaces what its instructions make faster (level); Describe says which tiers run here and why. On amd64 the assembly
+// is printed by tools/kernelgen; the build tag purego leaves it out, and GYR_VECTOR_TIER forces a tier.
+//
+// Long lists are cut into calls of about 128 KiB of rows, at most some 25 us each, between which a goroutine can be stopped.
+//
 // The package does not choose metrics, keep vectors or know graphs.
 package kernel
