@@ -307,6 +307,9 @@ func (n *Node) swapIndexes(ctx context.Context, s *shard, e *sealedSegment, file
 		err = n.loadIndexes(ctx, s, e, files)
 		giveBack()
 	}
+	if err != nil && findSegment(n.deps.Cache.Shard(s.id.collection, s.id.shard), e.meta.ID) == nil {
+		return // the segment was replaced meanwhile, and its files may be gone
+	}
 	if err != nil && !errors.Is(err, context.Canceled) {
 		n.log.Warn("index file not loaded, the segment is searched without it", "segment", e.meta.ID, "error", err)
 	}
