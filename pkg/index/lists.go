@@ -7,6 +7,7 @@ import (
 	"slices"
 
 	"github.com/gyr-db/gyr/pkg/errs"
+	"github.com/gyr-db/gyr/pkg/vector"
 	"github.com/gyr-db/gyr/pkg/vector/flat"
 	"github.com/gyr-db/gyr/pkg/vector/ivf"
 	"github.com/gyr-db/gyr/pkg/vector/kernel"
@@ -90,13 +91,19 @@ func (l *listIndex) Search(ctx context.Context, queries []byte, k int, effort Ef
 	return asHits(hits), Stats(stats), nil
 }
 
-// Range scans the raw vectors: exact at any radius.
+// Range is exact at any radius, whatever max_empty_result_buckets says: only lists that cannot reach into the window are
+// left out.
 func (l *listIndex) Range(ctx context.Context, query []byte, radius float32, bound *float32, limit int, _ Effort, f Filter) (Hits, Stats, error) {
-	var hits Hits
-	var stats Stats
-	err := l.Index.Use(func() (err error) {
-		hits, stats, err = rangeScan(ctx, l.scan, query, flat.Window{Radius: radius, Bound: bound}, limit, f)
-		return err
-	})
-	return hits, stats, err
+	floats, err := decode(l.scan, query, limit)
+	if err != nil {
+		return Hits{}, Stats{}, err
+	}
+	if len(floats) != l.scan.Rows.Dim() {
+		return Hits{}, Stats{}, errs.Invalid("a range search takes one query vector")
+	}
+	hits, stats, err := l.Index.Range(ctx, floats, flat.Window{Radius: radius, Bound: bound}, limit, engine(f))
+	if err != nil {
+		return Hits{}, Stats(stats), err
+	}
+	return asHits([][]vector.Hit{hits}), Stats(stats), nil
 }

@@ -55,6 +55,9 @@ func (s *searcher) score(ctx context.Context) error {
 	s.scorer.Rows(rows, out)
 	bound := s.best.Bound()
 	for i, id := range s.ids {
+		if s.window != nil && !s.window.Contains(s.x.quant.Metric, out[i]) {
+			continue
+		}
 		if p := topk.Pack(s.x.quant.Metric.Key(out[i]), id); p < bound {
 			s.best.Push(p)
 			bound = s.best.Bound()

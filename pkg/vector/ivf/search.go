@@ -6,6 +6,7 @@ import (
 	"sync"
 
 	"github.com/gyr-db/gyr/pkg/vector"
+	"github.com/gyr-db/gyr/pkg/vector/flat"
 	"github.com/gyr-db/gyr/pkg/vector/internal/rabitq"
 	"github.com/gyr-db/gyr/pkg/vector/internal/sq8"
 	"github.com/gyr-db/gyr/pkg/vector/kernel"
@@ -124,9 +125,10 @@ type searcher struct {
 	p      Params
 	stats  vector.Stats
 	scorer vector.Scorer
-	best   topk.Heap // of exact scores
-	order  topk.Heap // of lists
-	nearby []float32 // scores of all centroids
+	window *flat.Window // that scores must lie in, for Range
+	best   topk.Heap    // of exact scores
+	order  topk.Heap    // of lists
+	nearby []float32    // scores of all centroids
 	ranker ranker
 	raw    vector.Gatherer
 	ids    []uint32 // to be scored next
@@ -171,7 +173,7 @@ func (s *searcher) begin(p Params) {
 
 // release gives the scratch back without anything that belongs to the caller.
 func (s *searcher) release() {
-	s.p, s.words, s.scorer = Params{}, nil, vector.Scorer{}
+	s.p, s.words, s.scorer, s.window = Params{}, nil, vector.Scorer{}, nil
 	s.raw.Reset()
 	s.x.scratch.Put(s)
 }
