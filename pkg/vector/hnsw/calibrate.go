@@ -17,7 +17,7 @@ const (
 
 // efforts returns the pools that a calibration tries.
 func efforts() []int {
-	return []int{10, 16, 25, 40, 64, 100, 160, 250, 400, 640, 1000, 1600}
+	return []int{10, 16, 25, 40, 64, 100, 160, 250, 400, 640}
 }
 
 // held moves the nodes that are held back for the calibration to the end of the order, and returns how many they are. Rows

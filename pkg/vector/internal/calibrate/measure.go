@@ -13,8 +13,8 @@ import (
 )
 
 const (
-	// enough is the recall at which a curve ends.
-	enough = 0.999
+	// enough is the mean recall at which a curve ends.
+	enough = 0.997
 	// blend is how far every second query lies on the way to another row.
 	blend = 0.25
 	seed  = 0x51ed270b0a1f39c1
@@ -196,7 +196,7 @@ func (m *measurement) curve(ctx context.Context, k int) ([]Point, error) {
 		if len(curve) > 0 {
 			p.Recall = max(p.Recall, curve[len(curve)-1].Recall)
 		}
-		if curve = append(curve, p); p.Recall >= enough {
+		if curve = append(curve, p); mean(recalls) >= enough {
 			break
 		}
 	}
@@ -218,6 +218,14 @@ func (m *measurement) recall(i, k int, ids []uint32) float64 {
 	return min(1, float64(hits)/float64(len(want)))
 }
 
+func mean(x []float64) float64 {
+	sum := 0.0
+	for _, v := range x {
+		sum += v
+	}
+	return sum / float64(len(x))
+}
+
 // lower returns the lesser of the mean recall of rows as they are and of the moved ones, as it depends on the data which
 // kind is harder, less two standard errors of the mean of both.
 func lower(x []float64) float64 {
@@ -228,7 +236,7 @@ func lower(x []float64) float64 {
 		squares += v * v
 	}
 	n := float64(len(x))
-	mean := (sum[0] + sum[1]) / n
+	all := (sum[0] + sum[1]) / n
 	least := min(sum[0]/float64((len(x)+1)/2), sum[1]/float64(len(x)/2))
-	return max(0, least-2*math.Sqrt(max(0, squares/n-mean*mean)/n))
+	return max(0, least-2*math.Sqrt(max(0, squares/n-all*all)/n))
 }
