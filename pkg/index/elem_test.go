@@ -168,7 +168,7 @@ func TestBits(t *testing.T) {
 					t.Fatal(err)
 				}
 				near, _, err := x.Range(t.Context(), queries[:dim/8], map[bool]float32{true: 20, false: 0.6}[metric == "HAMMING"], nil, 40, Effort{}, f)
-				if err != nil || len(near.IDs[0]) == 0 && metric != "SUPERSTRUCTURE" {
+				if err != nil || len(near.IDs[0]) == 0 && metric != "SUBSTRUCTURE" {
 					t.Fatal(metric, near, err)
 				}
 				if i == 0 {
@@ -183,8 +183,8 @@ func TestBits(t *testing.T) {
 					t.Fatalf("%s variant %d: a range differs", metric, i)
 				}
 			}
-			if metric == "SUBSTRUCTURE" && first.IDs[0][0] != 0 {
-				t.Fatalf("the first row is no substructure of a query that contains it: %v", first.IDs[0])
+			if metric == "SUPERSTRUCTURE" && first.IDs[0][0] != 0 {
+				t.Fatalf("a query that contains the first row is no superstructure of it: %v", first.IDs[0])
 			}
 		}
 	}

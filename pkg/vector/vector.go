@@ -14,7 +14,7 @@ type Metric uint8
 
 // Metrics. L2 is the squared Euclidean distance; for IP and Cosine greater is better, for all others smaller. Hamming to
 // Superstructure compare binary vectors x (a row) and q (a query): the number of bits that differ; 1 - |x&q|/|x|q|; 0 if
-// every bit of x is set in q, else 1; 0 if every bit of q is set in x, else 1.
+// every bit of q is set in x (the query is a substructure of the row), else 1; 0 if every bit of x is set in q, else 1.
 const (
 	L2 Metric = iota + 1
 	IP

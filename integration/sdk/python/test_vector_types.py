@@ -322,14 +322,14 @@ def test_wrong_input(client, name, rng, kind):
 
 @pytest.mark.parametrize("metric", ["SUBSTRUCTURE", "SUPERSTRUCTURE"])
 def test_structures(client, name, rng, metric):
-    """A row is a substructure of a query that has all its bits, and a superstructure of one whose bits it all has."""
+    """A query is a substructure of rows that have all its bits, and a superstructure of rows of which it has all bits."""
     kind = Bits()
     data = kind.make(rng, 1100)
     create(client, name, {"vec": {"datatype": kind.type, "dim": kind.dim}}, {"vec": {"index_type": "BIN_FLAT", "metric_type": metric}})
     client.insert(name, [{"id": i, "n": i, "vec": kind.write(v)} for i, v in enumerate(data)])
     client.flush(name)
-    query = data[5] | data[8] if metric == "SUBSTRUCTURE" else data[5] & data[8]
-    outside = data & ~query if metric == "SUBSTRUCTURE" else query & ~data
+    query = data[5] & data[8] if metric == "SUBSTRUCTURE" else data[5] | data[8]
+    outside = query & ~data if metric == "SUBSTRUCTURE" else data & ~query
     want = np.flatnonzero(outside.sum(axis=1) == 0)
     hits = client.search(name, [query.tobytes()], anns_field="vec", limit=100)[0]
     assert {5, 8} <= {h["id"] for h in hits} == set(want.tolist())

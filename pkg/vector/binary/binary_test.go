@@ -75,9 +75,9 @@ func measure(m vector.Metric, row, query []byte) float64 {
 		}
 		return float64(float32(or-and) / float32(or))
 	case vector.Substructure:
-		return min(1, float64(rowOnly))
+		return min(1, float64(queryOnly))
 	}
-	return min(1, float64(queryOnly))
+	return min(1, float64(rowOnly))
 }
 
 // exact is what a search shall find.

@@ -55,10 +55,10 @@ func (s *scorer) finish(out []float32) {
 		switch s.metric {
 		case vector.Jaccard:
 			out[i] = jaccard(and, or)
-		case vector.Substructure: // no bit of the row is outside the query
-			out[i] = unless(or == s.ones)
-		case vector.Superstructure: // every bit of the query is in the row
+		case vector.Substructure: // every bit of the query is in the row
 			out[i] = unless(and == s.ones)
+		case vector.Superstructure: // no bit of the row is outside the query
+			out[i] = unless(or == s.ones)
 		default:
 			out[i] = float32(and)
 		}
