@@ -91,7 +91,7 @@ func TestBuildErrors(t *testing.T) {
 
 // TestOddRows: equal rows, zero rows and wide ranges must neither crash nor lose hits.
 func TestOddRows(t *testing.T) {
-	const n, dim = 5000, 8
+	const n, dim = 2500, 8
 	base := sample.Clustered(6, 0, n, dim, 40)
 	kinds := map[string]func(i int, row []float32){
 		"copies":    func(i int, row []float32) { copy(row, base.Vector(i%20)) },

@@ -58,8 +58,8 @@ func (p *pool) shrink() {
 	p.bound = ascending.Score(topk.Key(worst))
 }
 
-// sorted returns the rows that are not out, those first that can be best.
-func (p *pool) sorted() []uint64 {
+// left returns the rows that are not out.
+func (p *pool) left() []uint64 {
 	if p.counted {
 		p.shrink()
 	}
@@ -71,7 +71,6 @@ func (p *pool) sorted() []uint64 {
 		}
 	}
 	p.pairs = kept
-	slices.Sort(kept)
 	return kept
 }
 

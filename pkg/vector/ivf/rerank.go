@@ -2,6 +2,7 @@ package ivf
 
 import (
 	"context"
+	"slices"
 
 	"github.com/gyr-db/gyr/pkg/vector/topk"
 )
@@ -16,13 +17,35 @@ func (s *searcher) rerank(ctx context.Context) error {
 		step = rerankStep
 	}
 	s.ids = s.ids[:0]
-	for i, p := range s.pool.sorted() {
+	pairs := s.pool.left()
+	first := min(len(pairs), max(s.p.K, step))
+	if first < len(pairs) {
+		selectPairs(pairs, first) // in no order: until k of them are scored, none is hopeless
+	}
+	if err := s.scoreSome(ctx, pairs[:first], step); err != nil {
+		return err
+	}
+	// Most of the others are out by now, and need not be sorted.
+	rest := pairs[first:first]
+	for _, p := range pairs[first:] {
+		if !s.hopeless(p) {
+			rest = append(rest, p)
+		}
+	}
+	slices.Sort(rest)
+	return s.scoreSome(ctx, rest, step)
+}
+
+// scoreSome scores rows of the pool, step at a time, until one of them cannot be among the best.
+func (s *searcher) scoreSome(ctx context.Context, pairs []uint64, step int) error {
+	for i, p := range pairs {
 		if i%step == 0 && s.hopeless(p) {
 			break
 		}
 		s.ids = append(s.ids, s.x.img.ids[topk.ID(p)])
 		if len(s.ids) == step {
 			if err := s.look(ctx); err != nil {
+				s.ids = s.ids[:0]
 				return err
 			}
 			if err := s.score(ctx); err != nil {

@@ -237,7 +237,7 @@ func TestOtherSide(t *testing.T) {
 
 // TestTiers: every tier of kernels builds and searches.
 func TestTiers(t *testing.T) {
-	rows := sample.Clustered(5, 0, 4000, 33, 30)
+	rows := sample.Clustered(5, 0, 2000, 33, 30)
 	queries := sample.Clustered(5, 1, 20, 33, 30).Data
 	for _, set := range kernel.Tiers() {
 		for _, metric := range metrics {
