@@ -8,7 +8,13 @@
 //
 // Codes differ in what is known of their errors. Exact stores how far rows lie from their codes at most; a row whose
 // distance by code, less that error, is above the k-th best is out for certain. SQ8 takes three standard deviations for the
-// error.
+// error. PQ and RaBitQ code what is left of a row without its list's reference, in blocks that one instruction sums for 32
+// rows; RaBitQ knows the deviation of its errors, that of PQ is measured at the build. All of them score exactly whatever
+// the errors allow to be among the best, so results do not get worse with coarser codes, only slower; a search may instead
+// say how many rows to score.
+//
+// A build measures which recall how many lists give, for searches that ask for a recall (Params.TargetRecall). Ranges are
+// exact: lists and codes that cannot reach into the window are left out.
 //
 // A search that meets too few allowed rows goes on with more lists, and scans the allowed rows one by one where that is the
 // cheaper way, so it returns min(k, allowed) rows whatever the filter. Looking at all lists of an index of coding Plain
