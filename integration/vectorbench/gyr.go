@@ -74,11 +74,13 @@ func (g *gyr) open(ctx context.Context, tmp string) (build Build, err error) {
 	if err = errors.Join(err, w.Flush()); err != nil {
 		return Build{}, fmt.Errorf("writing the index of %d bytes: %w", size, err)
 	}
+	runtime.GC() // what the build left behind is not the searches' work
+	start = now()
 	if g.idx, err = index.Open(g.spec, g.file, size, index.Block(g.set.Dim, g.set.Base)); err != nil {
 		return Build{}, fmt.Errorf("opening the index that was just built: %w", err)
 	}
-	runtime.GC() // what the build left behind is not the searches' work
-	return Build{CPU: used.cpu, Wall: used.wall, Bytes: g.idx.Bytes(), FileBytes: size, Version: "this build"}, nil
+	opened := now().since(start).wall
+	return Build{CPU: used.cpu, Wall: used.wall, Bytes: g.idx.Bytes(), FileBytes: size, Open: opened, Version: "this build"}, nil
 }
 
 func (g *gyr) effort(value int) (index.Effort, error) {

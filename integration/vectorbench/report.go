@@ -73,6 +73,7 @@ type buildLine struct {
 	Wall      float64 `json:"wall_s"`
 	Bytes     int64   `json:"bytes"`
 	FileBytes int64   `json:"file_bytes"`
+	Open      float64 `json:"open_s,omitempty"`
 	Cached    bool    `json:"cached"`
 }
 
@@ -80,7 +81,7 @@ type buildLine struct {
 func (r *Report) JSON(w, notes io.Writer) error {
 	enc := json.NewEncoder(w)
 	for _, b := range r.Builds {
-		if err := enc.Encode(buildLine{"build", b.Engine, b.CPU.Seconds(), b.Wall.Seconds(), b.Bytes, b.FileBytes, b.Cached}); err != nil {
+		if err := enc.Encode(buildLine{"build", b.Engine, b.CPU.Seconds(), b.Wall.Seconds(), b.Bytes, b.FileBytes, b.Open.Seconds(), b.Cached}); err != nil {
 			return err
 		}
 	}
@@ -124,14 +125,18 @@ func (r *Report) Table(w io.Writer) error {
 	fmt.Fprintf(w, "index    %s %s\n", r.Index, paramText(r.Params))
 	fmt.Fprintf(w, "clock    %s, median of %d interleaved rounds [lowest, highest]; %d thread(s), builds %d\n", r.Clock, r.Rounds, r.Threads, r.Build)
 	fmt.Fprintf(w, "\nbuild\n")
-	fmt.Fprintf(t, "engine\tCPU s\twall s\tMB\tfile MB\tCPU, gyr / engine\tMB, gyr / engine\t\n")
+	fmt.Fprintf(t, "engine\tCPU s\twall s\tMB\tfile MB\topen ms\tCPU, gyr / engine\tMB, gyr / engine\t\n")
 	for _, b := range r.Builds {
 		own := r.Builds[0]
 		note := ""
 		if b.Cached {
 			note = " (cached)"
 		}
-		fmt.Fprintf(t, "%s\t%.2f\t%.2f\t%.1f\t%.1f\t%s\t%s\t%s\n", b.Engine, b.CPU.Seconds(), b.Wall.Seconds(), float64(b.Bytes)/1e6, float64(b.FileBytes)/1e6,
+		open := "-"
+		if b.Open > 0 {
+			open = fmt.Sprintf("%.1f", float64(b.Open.Microseconds())/1e3)
+		}
+		fmt.Fprintf(t, "%s\t%.2f\t%.2f\t%.1f\t%.1f\t%s\t%s\t%s\t%s\n", b.Engine, b.CPU.Seconds(), b.Wall.Seconds(), float64(b.Bytes)/1e6, float64(b.FileBytes)/1e6, open,
 			times(own.CPU.Seconds(), b.CPU.Seconds()), times(float64(own.Bytes), float64(b.Bytes)), note)
 	}
 	if err := t.Flush(); err != nil {

@@ -43,7 +43,8 @@ type Build struct {
 	CPU, Wall time.Duration
 	Bytes     int64 // memory that the index holds; Gyr's does not count the raw rows, the peers' files hold them
 	FileBytes int64
-	Cached    bool // built in an earlier run
+	Open      time.Duration // from a file in the page cache to the first search; 0: not measured
+	Cached    bool          // built in an earlier run
 }
 
 // Run measures what cfg says. Peers that are not available are in the report with the reason; anything else that fails is an error.
