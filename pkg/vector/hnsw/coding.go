@@ -47,7 +47,7 @@ func (c *coding) run(ctx context.Context) error {
 	b.coded = make([]byte, n*b.stride)
 	b.weight, b.bias, c.norm = make([]int32, n), make([]int32, n), make([]int32, n)
 	b.quant = sq8.Quantiser{Set: b.cfg.Set, Metric: b.cfg.Metric, Mean: make([]float32, dim)}
-	probes, err := sq8.NewProbes(ctx, b.cfg.Set, b.cfg.Metric, b.rows, b.workers())
+	probes, err := sq8.NewProbes(ctx, &b.quant, b.rows, b.workers())
 	if err != nil {
 		return err
 	}

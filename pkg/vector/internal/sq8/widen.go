@@ -39,7 +39,7 @@ type Coding struct {
 // the exactly nearest are among them. That is 1 for ordinary embeddings. It is more where few dimensions are much wider
 // than the rest: one scale serves all, and the narrow ones vanish in it.
 func MeasureWidening(ctx context.Context, c Coding, workers int) (int, error) {
-	p, err := NewProbes(ctx, c.Quant.Set, c.Quant.Metric, c.Rows, workers)
+	p, err := NewProbes(ctx, c.Quant, c.Rows, workers)
 	if err != nil {
 		return 0, err
 	}
@@ -65,8 +65,9 @@ type Order struct {
 	Spread float64
 }
 
-// NewProbes picks rows, the same for the same number of them, and scans for their neighbours.
-func NewProbes(ctx context.Context, set kernel.Set, metric vector.Metric, rows vector.Rows, workers int) (*Probes, error) {
+// NewProbes picks rows to measure codes of q or of others with its metric by, the same for the same number of them, and scans for their neighbours.
+func NewProbes(ctx context.Context, q *Quantiser, rows vector.Rows, workers int) (*Probes, error) {
+	set, metric := q.Set, q.Metric
 	n := rows.Len()
 	p := &Probes{set: set, metric: metric, rows: rows}
 	if n <= Candidates(probeK, 1) {
