@@ -27,9 +27,8 @@ func buildIndex(ctx context.Context, spec index.Spec, set *Set, threads int) (in
 }
 
 // searchIndex answers queries lo to hi.
-func searchIndex(ctx context.Context, x index.Index, set *Set, lo, hi, k int, e index.Effort, f index.Filter) (index.Hits, error) {
-	hits, _, err := x.Search(ctx, index.FloatQueries(set.Query[lo*set.Dim:hi*set.Dim]), k, e, f)
-	return hits, err
+func searchIndex(ctx context.Context, x index.Index, set *Set, lo, hi, k int, e index.Effort, f index.Filter) (index.Hits, index.Stats, error) {
+	return x.Search(ctx, index.FloatQueries(set.Query[lo*set.Dim:hi*set.Dim]), k, e, f)
 }
 
 // filter is f as package index sees it; nil allows all.
@@ -111,13 +110,13 @@ func (g *gyr) answer(ctx context.Context, e index.Effort, load load, ids bool) (
 	}
 	var l lap
 	if ids {
-		l.ids = make([]int32, g.set.Asks()*g.cfg.K)
+		l.ids, l.work = make([]int32, g.set.Asks()*g.cfg.K), &work{}
 	}
 	var before, after runtime.MemStats
 	runtime.ReadMemStats(&before)
 	start := now()
 	for range load.passes {
-		if err := g.pass(ctx, asks, load.stride, e, f, l.ids); err != nil {
+		if err := g.pass(ctx, asks, load.stride, e, f, &l); err != nil {
 			return lap{}, err
 		}
 	}
@@ -128,15 +127,18 @@ func (g *gyr) answer(ctx context.Context, e index.Effort, load load, ids bool) (
 	return l, nil
 }
 
-// pass answers n queries, every stride-th; ids, when there is room for them, are put into out.
-func (g *gyr) pass(ctx context.Context, n, stride int, e index.Effort, f index.Filter, out []int32) error {
+// pass answers n queries, every stride-th; what out has room for is put there.
+func (g *gyr) pass(ctx context.Context, n, stride int, e index.Effort, f index.Filter, out *lap) error {
 	return share(ctx, g.cfg.Threads, n, func(i int) error {
 		q := i * stride
-		hits, err := searchIndex(ctx, g.idx, g.set, q, q+1, g.cfg.K, e, f)
-		if err != nil || out == nil {
+		hits, stats, err := searchIndex(ctx, g.idx, g.set, q, q+1, g.cfg.K, e, f)
+		if err != nil || out == nil || out.ids == nil {
 			return err
 		}
-		row := out[q*g.cfg.K : (q+1)*g.cfg.K]
+		out.work.distances.Add(int64(stats.Distances))
+		out.work.hops.Add(int64(stats.Hops))
+		out.work.queries.Add(1)
+		row := out.ids[q*g.cfg.K : (q+1)*g.cfg.K]
 		for i := range row {
 			row[i] = -1
 		}

@@ -195,10 +195,14 @@ func (r *Report) curveTable(w io.Writer, t *tabwriter.Writer) {
 	if head == "" {
 		head = "-"
 	}
-	fmt.Fprintf(t, "engine\t%s\trecall\tQPS by CPU\tQPS by wall clock\tus CPU per query\t\n", head)
+	fmt.Fprintf(t, "engine\t%s\trecall\tQPS by CPU\tQPS by wall clock\tus CPU per query\tdistances\thops\t\n", head)
 	for _, c := range r.Curves {
 		for _, p := range c.Points {
-			fmt.Fprintf(t, "%s\t%d\t%.4f\t%.0f\t%.0f\t%.1f\t\n", c.Engine, p.Effort, p.Recall, median(p.CPU), median(p.Wall), 1e6/median(p.CPU))
+			counted := "-\t-"
+			if p.Distances > 0 {
+				counted = fmt.Sprintf("%.0f\t%.0f", p.Distances, p.Hops)
+			}
+			fmt.Fprintf(t, "%s\t%d\t%.4f\t%.0f\t%.0f\t%.1f\t%s\t\n", c.Engine, p.Effort, p.Recall, median(p.CPU), median(p.Wall), 1e6/median(p.CPU), counted)
 		}
 	}
 }

@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"runtime"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"github.com/gyr-db/gyr/pkg/index"
@@ -32,8 +33,21 @@ type engine interface {
 type lap struct {
 	time   spent
 	ids    []int32       // k rows per query, -1 for none, when asked for
+	work   *work         // with ids, Gyr only
 	allocs float64       // heap allocations per query; negative: unknown
 	pause  time.Duration // longest stop of the world by the garbage collector
+}
+
+// work is what an index counted while it answered queries.
+type work struct{ queries, distances, hops atomic.Int64 }
+
+// perQuery returns the means; zeros when nothing was counted.
+func (w *work) perQuery() (distances, hops float64) {
+	if w == nil {
+		return 0, 0
+	}
+	n := float64(max(1, w.queries.Load()))
+	return float64(w.distances.Load()) / n, float64(w.hops.Load()) / n
 }
 
 // Build is what building an index cost.

@@ -47,9 +47,12 @@ func loadFor(took time.Duration, n int) load {
 type Point struct {
 	Effort int
 	Recall float64
-	load   load
-	CPU    []float64 // queries per second of processor time, by round
-	Wall   []float64 // queries per second of wall time, by round
+	// Distances and Hops are the means per query that Gyr's index counted: rows compared, and nodes followed or lists looked at.
+	Distances, Hops float64
+
+	load load
+	CPU  []float64 // queries per second of processor time, by round
+	Wall []float64 // queries per second of wall time, by round
 }
 
 // Curve is what one engine showed.
@@ -141,6 +144,7 @@ func (w *walk) look(rung int) float64 {
 	l, err := w.engine.lap(w.ctx, p.Effort, load{1, 1}, true)
 	if err == nil {
 		p.Recall, err = w.judge.recall(l.ids)
+		p.Distances, p.Hops = l.work.perQuery()
 	}
 	if err != nil {
 		w.err = err

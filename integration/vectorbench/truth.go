@@ -253,7 +253,7 @@ func exact(ctx context.Context, set *Set, f *rowFilter, k, lo, hi int) ([]int64,
 	err = share(ctx, runtime.GOMAXPROCS(0), (hi-lo+batch-1)/batch, func(b int) error {
 		from := lo + b*batch
 		to := min(hi, from+batch)
-		hits, err := searchIndex(ctx, flat, set, from, to, k, index.Effort{}, f.filter())
+		hits, _, err := searchIndex(ctx, flat, set, from, to, k, index.Effort{}, f.filter())
 		if err != nil {
 			return err
 		}
