@@ -1,4 +1,4 @@
-// Command kernelgen writes the amd64 assembly of pkg/vector/kernel into the folder that it is given.
+// Command kernelgen writes the assembly of pkg/vector/kernel into the folder that it is given.
 //
 // The kernels are regular: the same loop over four rows for several kinds of components, operations and widths of
 // registers. Here that regularity is Go code; what it prints is ordinary Plan 9 assembly that can be read and stepped through.
@@ -7,6 +7,7 @@ package main
 import (
 	"fmt"
 	"log"
+	"maps"
 	"os"
 	"path/filepath"
 )
@@ -34,6 +35,7 @@ func files() map[string]string {
 		decls = append(decls, a.funcs...)
 	}
 	out["stubs_amd64.go"] = stubs(decls)
+	maps.Copy(out, armFiles())
 	return out
 }
 
