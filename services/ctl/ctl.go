@@ -35,6 +35,8 @@ const usage = `Usage: gyr-ctl COMMAND [flags]
   catalog rebuild      writes the newest good copy into an empty metadata store, with all processes stopped: --role as above,
                        [--copy KEY] [--dry-run] [role flags]; exit code 1: done, but something is missing or damaged
   config show          effective settings of a role with their origin: --role standalone|proxy|... [role flags]
+  cpu                  which vector kernels run on this machine with this environment, why, and what would be faster (--json);
+                       exit code 1: GYR_VECTOR_TIER names some that cannot run
   version              this program's version
 
 Flags of status and gc:
@@ -60,6 +62,8 @@ func Main(args []string, out, errOut io.Writer, settings Settings) int {
 		code, err = catalogCommand(args[1:], out, settings)
 	case "config":
 		err = showConfig(args[1:], out, settings)
+	case "cpu":
+		code, err = cpu(args[1:], out)
 	case "version", "--version":
 		fmt.Fprintf(out, "gyr-ctl %s\n", version.String())
 	default:

@@ -144,7 +144,7 @@ func serve(ctx context.Context, role Role, env *Env, out io.Writer) error {
 	return group.Run(ctx, func() {
 		env.Health.SetServing(true)
 		env.Logger.Info("serving", "role", role.Name, "version", version.String(), "addr", env.Addr, "public", env.PublicAddr,
-			"metrics", env.MetricsAddr, "cpus", runtime.GOMAXPROCS(0))
+			"metrics", env.MetricsAddr, "cpus", runtime.GOMAXPROCS(0), "kernels", kernels())
 		if role.Banner != nil {
 			role.Banner(out, env)
 		}

@@ -10,19 +10,19 @@ import (
 
 // Description says which tier Default returns and why.
 type Description struct {
-	Arch   string // GOARCH
-	Tier   string // the tier in use; empty when Forced names none that can run
-	Forced string // what GYR_VECTOR_TIER asks for, empty when it is not set
-	Tiers  []TierState
+	Arch   string      `json:"arch"`   // GOARCH
+	Tier   string      `json:"tier"`   // the tier in use; empty when Forced names none that can run
+	Forced string      `json:"forced"` // what GYR_VECTOR_TIER asks for, empty when it is not set
+	Tiers  []TierState `json:"tiers"`
 	// Features are the instruction sets that the tiers of this architecture need, by name: whether the machine has them.
-	Features map[string]bool
+	Features map[string]bool `json:"features"`
 }
 
 // TierState is one tier of the architecture.
 type TierState struct {
-	Name    string
-	Runs    bool
-	Missing []string // instruction sets that this machine lacks for it, those of the tiers before included
+	Name    string   `json:"name"`
+	Runs    bool     `json:"runs"`
+	Missing []string `json:"missing,omitempty"` // instruction sets that this machine lacks for it, those of the tiers before included
 }
 
 // Describe looks at the machine and the environment. It fails as Default does, with the rest of the description filled in.
