@@ -10,7 +10,12 @@ type elem struct {
 
 var elems = []elem{{"F32", 4}, {"F16", 2}, {"BF16", 2}, {"I8", 1}}
 
-// raws writes the kernels on raw vectors: 3 operations, 4 kinds of components, 2 widths, and the decoders.
+// readAhead is how far in front of a block's rows the next ones are asked for, in bytes. The processor's own prefetch stops at
+// pages of 4 KiB and is confused by four rows at once; from 4 to 16 KiB all distances do.
+const readAhead = 4096
+
+// raws writes the kernels on raw vectors: 3 operations, 4 kinds of components, 2 widths, each for rows anywhere and for rows
+// that follow each other, and the decoders.
 func raws(a *asm) {
 	ones := make([]byte, 64)
 	for i := range 32 {
@@ -20,7 +25,8 @@ func raws(a *asm) {
 	for _, w := range []width{avx2, avx512} {
 		for _, e := range elems {
 			for _, op := range []string{"L2", "IP", "IPNorm"} {
-				a.raw(w, e, op)
+				a.raw(w, e, op, 0)
+				a.raw(w, e, op, readAhead)
 			}
 			if e.name != "F32" {
 				a.decode(w, e)
@@ -48,11 +54,15 @@ func (a *asm) load(w width, e elem, mem, mask string, dst int) {
 }
 
 // raw writes one kernel. AX counts the components done, BX those left. Accumulators are registers 0 to 7: of the rows for
-// even and odd steps, or of products and squares.
-func (a *asm) raw(w width, e elem, op string) {
+// even and odd steps, or of products and squares. With ahead, it reads so many bytes ahead of the rows.
+func (a *asm) raw(w width, e elem, op string, ahead int) {
 	lanes := w.bytes / 4
 	k := rowKernel{name: "raw" + op + e.name + w.name, two: op == "IPNorm"}
 	k.doc = fmt.Sprintf("%s of rows of %s, %d components at a time", op, e.name, lanes)
+	if ahead > 0 {
+		k.name = "block" + op + e.name + w.name
+		k.doc += fmt.Sprintf(", reading %d bytes ahead", ahead)
+	}
 	k.setup = func() {
 		a.op("MOVQ args_dim(DI), CX\nANDL $%d, CX", lanes-1)
 		if w.wide() {
@@ -67,12 +77,14 @@ func (a *asm) raw(w width, e elem, op string) {
 		if !k.two {
 			a.label("two")
 			a.op("CMPQ BX, $%d\nJLT one", 2*lanes)
+			a.ahead(e, ahead, 2*lanes)
 			a.step(w, e, op, 0, 0, "")
 			a.step(w, e, op, lanes, 4, "")
 			a.op("ADDQ $%d, AX\nSUBQ $%d, BX\nJMP two", 2*lanes, 2*lanes)
 		}
 		a.label("one")
 		a.op("CMPQ BX, $%d\nJLT tail", lanes)
+		a.ahead(e, ahead, lanes)
 		a.step(w, e, op, 0, 0, "")
 		a.op("ADDQ $%d, AX\nSUBQ $%d, BX", lanes, lanes)
 		if k.two {
@@ -97,6 +109,15 @@ func (a *asm) raw(w width, e elem, op string) {
 		a.sum4(w, true, 0, 8)
 	}
 	a.rows(k)
+}
+
+// ahead asks for the cache lines that lie dist bytes behind the next count components of four rows.
+func (a *asm) ahead(e elem, dist, count int) {
+	for off := 0; dist > 0 && off < count*e.size; off += 64 {
+		for i := range 4 {
+			a.op("PREFETCHT0 %d(R%d)(AX*%d)", dist+off, 8+i, e.size)
+		}
+	}
 }
 
 // step adds the components at AX+off of four rows to the accumulators from acc on; tail says that only some lanes count.

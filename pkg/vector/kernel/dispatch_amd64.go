@@ -40,6 +40,15 @@ func addAVX2(t *table) {
 			t.raw[o][e] = from(8, k, t.raw[o][e])
 		}
 	}
+	for o, ks := range [numOps][Bit]kernelFunc{
+		{blockL2F32AVX2, blockL2F16AVX2, blockL2BF16AVX2, blockL2I8AVX2},
+		{blockIPF32AVX2, blockIPF16AVX2, blockIPBF16AVX2, blockIPI8AVX2},
+		{blockIPNormF32AVX2, blockIPNormF16AVX2, blockIPNormBF16AVX2, blockIPNormI8AVX2},
+	} {
+		for e, k := range ks {
+			t.block[o][e] = from(8, k, t.block[o][e])
+		}
+	}
 	for e, k := range [Bit]kernelFunc{nil, decodeF16AVX2, decodeBF16AVX2, decodeI8AVX2} {
 		t.decode[e] = from(8, k, t.decode[e])
 	}
@@ -64,6 +73,11 @@ func addAVX512(t *table) {
 		{rawL2F32AVX512, rawL2F16AVX512, rawL2BF16AVX512, rawL2I8AVX512},
 		{rawIPF32AVX512, rawIPF16AVX512, rawIPBF16AVX512, rawIPI8AVX512},
 		{rawIPNormF32AVX512, rawIPNormF16AVX512, rawIPNormBF16AVX512, rawIPNormI8AVX512},
+	}
+	t.block = [numOps][Bit]kernelFunc{
+		{blockL2F32AVX512, blockL2F16AVX512, blockL2BF16AVX512, blockL2I8AVX512},
+		{blockIPF32AVX512, blockIPF16AVX512, blockIPBF16AVX512, blockIPI8AVX512},
+		{blockIPNormF32AVX512, blockIPNormF16AVX512, blockIPNormBF16AVX512, blockIPNormI8AVX512},
 	}
 	t.decode = [Bit]kernelFunc{nil, decodeF16AVX512, decodeBF16AVX512, decodeI8AVX512}
 	t.i8 = [numI8]kernelFunc{i8L2AVX512, i8IPAVX512, i8IPNormAVX512}

@@ -59,6 +59,16 @@ func (s Set) run(o op, e Elem, q []float32, a args, out, out2 []float32) {
 	s.table().raw[o][e].cut(&a, e.RowBytes(len(q)), 4)
 }
 
+// runBlock is run for rows that follow each other from base.
+func (s Set) runBlock(o op, e Elem, q []float32, a args, out, out2 []float32) {
+	a.q, a.dim, a.stride = unsafe.Pointer(&q[0]), len(q), e.RowBytes(len(q))
+	a.out = unsafe.Pointer(&out[0])
+	if out2 != nil {
+		a.out2 = unsafe.Pointer(&out2[0])
+	}
+	s.table().block[o][e].cut(&a, a.stride, 4)
+}
+
 func (s Set) list(o op, q, base []float32, stride int, ids []uint32, out []float32) {
 	n, dim := len(ids), len(q)
 	if n == 0 {

@@ -27,6 +27,7 @@ var generic = sync.OnceValue(func() *table {
 		t.raw[opIPNorm][e] = rawGeneric(opIPNorm, e)
 		t.decode[e] = decodeGeneric(e)
 	}
+	t.block = t.raw
 	for o := range t.i8 {
 		t.i8[o] = i8Generic(o)
 	}

@@ -77,5 +77,5 @@ func (s Set) rawBlock(o op, e Elem, q []float32, block []byte, out, out2 []float
 		return
 	}
 	_ = block[n*size-1]
-	s.run(o, e, q, args{base: unsafe.Pointer(&block[0]), stride: size, n: n}, out, out2)
+	s.runBlock(o, e, q, args{base: unsafe.Pointer(&block[0]), n: n}, out, out2)
 }

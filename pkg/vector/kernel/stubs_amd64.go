@@ -8,19 +8,37 @@ package kernel
 func rawL2F32AVX2(a *args)
 
 //go:noescape
+func blockL2F32AVX2(a *args)
+
+//go:noescape
 func rawIPF32AVX2(a *args)
+
+//go:noescape
+func blockIPF32AVX2(a *args)
 
 //go:noescape
 func rawIPNormF32AVX2(a *args)
 
 //go:noescape
+func blockIPNormF32AVX2(a *args)
+
+//go:noescape
 func rawL2F16AVX2(a *args)
+
+//go:noescape
+func blockL2F16AVX2(a *args)
 
 //go:noescape
 func rawIPF16AVX2(a *args)
 
 //go:noescape
+func blockIPF16AVX2(a *args)
+
+//go:noescape
 func rawIPNormF16AVX2(a *args)
+
+//go:noescape
+func blockIPNormF16AVX2(a *args)
 
 //go:noescape
 func decodeF16AVX2(a *args)
@@ -29,10 +47,19 @@ func decodeF16AVX2(a *args)
 func rawL2BF16AVX2(a *args)
 
 //go:noescape
+func blockL2BF16AVX2(a *args)
+
+//go:noescape
 func rawIPBF16AVX2(a *args)
 
 //go:noescape
+func blockIPBF16AVX2(a *args)
+
+//go:noescape
 func rawIPNormBF16AVX2(a *args)
+
+//go:noescape
+func blockIPNormBF16AVX2(a *args)
 
 //go:noescape
 func decodeBF16AVX2(a *args)
@@ -41,10 +68,19 @@ func decodeBF16AVX2(a *args)
 func rawL2I8AVX2(a *args)
 
 //go:noescape
+func blockL2I8AVX2(a *args)
+
+//go:noescape
 func rawIPI8AVX2(a *args)
 
 //go:noescape
+func blockIPI8AVX2(a *args)
+
+//go:noescape
 func rawIPNormI8AVX2(a *args)
+
+//go:noescape
+func blockIPNormI8AVX2(a *args)
 
 //go:noescape
 func decodeI8AVX2(a *args)
@@ -53,19 +89,37 @@ func decodeI8AVX2(a *args)
 func rawL2F32AVX512(a *args)
 
 //go:noescape
+func blockL2F32AVX512(a *args)
+
+//go:noescape
 func rawIPF32AVX512(a *args)
+
+//go:noescape
+func blockIPF32AVX512(a *args)
 
 //go:noescape
 func rawIPNormF32AVX512(a *args)
 
 //go:noescape
+func blockIPNormF32AVX512(a *args)
+
+//go:noescape
 func rawL2F16AVX512(a *args)
+
+//go:noescape
+func blockL2F16AVX512(a *args)
 
 //go:noescape
 func rawIPF16AVX512(a *args)
 
 //go:noescape
+func blockIPF16AVX512(a *args)
+
+//go:noescape
 func rawIPNormF16AVX512(a *args)
+
+//go:noescape
+func blockIPNormF16AVX512(a *args)
 
 //go:noescape
 func decodeF16AVX512(a *args)
@@ -74,10 +128,19 @@ func decodeF16AVX512(a *args)
 func rawL2BF16AVX512(a *args)
 
 //go:noescape
+func blockL2BF16AVX512(a *args)
+
+//go:noescape
 func rawIPBF16AVX512(a *args)
 
 //go:noescape
+func blockIPBF16AVX512(a *args)
+
+//go:noescape
 func rawIPNormBF16AVX512(a *args)
+
+//go:noescape
+func blockIPNormBF16AVX512(a *args)
 
 //go:noescape
 func decodeBF16AVX512(a *args)
@@ -86,10 +149,19 @@ func decodeBF16AVX512(a *args)
 func rawL2I8AVX512(a *args)
 
 //go:noescape
+func blockL2I8AVX512(a *args)
+
+//go:noescape
 func rawIPI8AVX512(a *args)
 
 //go:noescape
+func blockIPI8AVX512(a *args)
+
+//go:noescape
 func rawIPNormI8AVX512(a *args)
+
+//go:noescape
+func blockIPNormI8AVX512(a *args)
 
 //go:noescape
 func decodeI8AVX512(a *args)

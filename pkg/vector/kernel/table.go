@@ -31,6 +31,8 @@ type kernelFunc func(*args)
 type table struct {
 	name string
 	raw  [numOps][Bit]kernelFunc // by op and Elem
+	// block is raw, with the same results, for rows that follow each other in a long scan: it asks memory for those ahead.
+	block [numOps][Bit]kernelFunc
 	// decode turns dim components at base into floats at out, by Elem; F32 has none.
 	decode [Bit]kernelFunc
 
