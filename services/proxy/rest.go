@@ -31,6 +31,8 @@ type restRequest struct {
 	p    *Proxy
 	body []byte
 	db   string
+	// textInts shows values of Int64 as text, for clients whose numbers do not hold 64 bits.
+	textInts bool
 }
 
 // restFunc answers a call; what it returns becomes the member `data` of the answer.
@@ -39,7 +41,7 @@ type restFunc func(ctx context.Context, r *restRequest) (any, error)
 // restRoutes are the paths behind restBase.
 func restRoutes() map[string]restFunc {
 	routes := map[string]restFunc{}
-	for _, group := range []map[string]restFunc{restCollections(), restEntities(), restNames()} {
+	for _, group := range []map[string]restFunc{restCollections(), restEntities(), restNames(), restAlterations()} {
 		for path, fn := range group {
 			routes[path] = fn
 		}
@@ -98,7 +100,7 @@ func (p *Proxy) serveREST(r *http.Request, fn restFunc) (any, error) {
 	if len(strings.TrimSpace(string(body))) == 0 {
 		body = []byte("{}")
 	}
-	req := &restRequest{p: p, body: body}
+	req := &restRequest{p: p, body: body, textInts: r.Header.Get("Accept-Type-Allow-Int64") != "" && !truth(r.Header.Get("Accept-Type-Allow-Int64"))}
 	var named struct {
 		DB string `json:"dbName"`
 	}

@@ -224,6 +224,7 @@ type restCreate struct {
 	Schema       *restSchema       `json:"schema"`
 	Indexes      []restIndexParams `json:"indexParams"`
 	Params       map[string]any    `json:"params"`
+	Properties   map[string]any    `json:"properties"`
 }
 
 type restSchema struct {
@@ -299,6 +300,7 @@ func restCreateCollection(ctx context.Context, r *restRequest) (any, error) {
 }
 
 func (in *restCreate) options(req *milvuspb.CreateCollectionRequest) error {
+	req.Properties = textPairs(in.Properties)
 	for _, key := range slices.Sorted(maps.Keys(in.Params)) {
 		text := fmt.Sprint(in.Params[key])
 		switch key {

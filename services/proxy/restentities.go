@@ -7,6 +7,7 @@ import (
 	"maps"
 	"slices"
 	"strconv"
+	"strings"
 
 	"github.com/milvus-io/milvus-proto/go-api/v3/commonpb"
 	"github.com/milvus-io/milvus-proto/go-api/v3/milvuspb"
@@ -41,6 +42,23 @@ type restRows struct {
 	Partition  string        `json:"partitionName"`
 	Data       restOneOrMany `json:"data"`
 	Partial    bool          `json:"partialUpdate"`
+	Ops        []struct {
+		Field string `json:"fieldName"`
+		Op    string `json:"op"`
+	} `json:"fieldOps"`
+}
+
+// fieldOps are what a partial upsert does to fields other than replacing their values.
+func (in *restRows) fieldOps() ([]*schemapb.FieldPartialUpdateOp, error) {
+	var out []*schemapb.FieldPartialUpdateOp
+	for _, o := range in.Ops {
+		op, ok := schemapb.FieldPartialUpdateOp_OpType_value[strings.ToUpper(strings.TrimSpace(o.Op))]
+		if !ok {
+			return nil, errs.Invalid("unsupported partial update op: %s", o.Op)
+		}
+		out = append(out, &schemapb.FieldPartialUpdateOp{FieldName: o.Field, Op: schemapb.FieldPartialUpdateOp_OpType(op)})
+	}
+	return out, nil
 }
 
 // restOneOrMany accepts a row or a list of rows.
@@ -88,7 +106,7 @@ func restInsert(ctx context.Context, r *restRequest) (any, error) {
 	resp, err := invoke(ctx, r.p, "Insert", &milvuspb.InsertRequest{
 		DbName: r.db, CollectionName: in.Collection, PartitionName: in.Partition, FieldsData: data, NumRows: uint32(len(in.Data)), SchemaTimestamp: c.UpdatedTS,
 	}, r.p.Insert)
-	return map[string]any{"insertCount": resp.GetInsertCnt(), "insertIds": restIDs(resp.GetIDs())}, err
+	return map[string]any{"insertCount": resp.GetInsertCnt(), "insertIds": r.ids(resp.GetIDs())}, err
 }
 
 func restUpsert(ctx context.Context, r *restRequest) (any, error) {
@@ -96,18 +114,26 @@ func restUpsert(ctx context.Context, r *restRequest) (any, error) {
 	if err != nil {
 		return nil, err
 	}
+	ops, err := in.fieldOps()
+	if err != nil {
+		return nil, err
+	}
 	resp, err := invoke(ctx, r.p, "Upsert", &milvuspb.UpsertRequest{
 		DbName: r.db, CollectionName: in.Collection, PartitionName: in.Partition, FieldsData: data, NumRows: uint32(len(in.Data)),
-		SchemaTimestamp: c.UpdatedTS, PartialUpdate: in.Partial,
+		SchemaTimestamp: c.UpdatedTS, PartialUpdate: in.Partial, FieldOps: ops,
 	}, r.p.Upsert)
-	return map[string]any{"upsertCount": resp.GetUpsertCnt(), "upsertIds": restIDs(resp.GetIDs())}, err
+	return map[string]any{"upsertCount": resp.GetUpsertCnt(), "upsertIds": r.ids(resp.GetIDs())}, err
 }
 
-func restIDs(ids *schemapb.IDs) any {
+func (r *restRequest) ids(ids *schemapb.IDs) any {
 	if s := ids.GetStrId(); s != nil {
 		return append([]string{}, s.Data...)
 	}
-	return append([]int64{}, ids.GetIntId().GetData()...)
+	out := []any{}
+	for _, id := range ids.GetIntId().GetData() {
+		out = append(out, r.int64(id))
+	}
+	return out
 }
 
 // restRead is the body of reads and deletes.
@@ -123,6 +149,8 @@ type restRead struct {
 	Data        []json.RawMessage          `json:"data"`
 	Field       string                     `json:"annsField"`
 	Grouping    string                     `json:"groupingField"`
+	GroupSize   int64                      `json:"groupSize"`
+	FullGroups  bool                       `json:"strictGroupSize"`
 	Params      map[string]any             `json:"searchParams"`
 	Consistency string                     `json:"consistencyLevel"`
 	ExprParams  map[string]json.RawMessage `json:"exprParams"`
@@ -273,7 +301,18 @@ func restRunQuery(ctx context.Context, r *restRequest, c *catalog.Collection, in
 	if err != nil {
 		return nil, err
 	}
-	return rowsOfColumns(c, resp.FieldsData)
+	return r.rowsOfColumns(c, resp.FieldsData)
+}
+
+// group adds what the hits are to be grouped by to a search's parameters.
+func (in *restRead) group(params map[string]string) {
+	if in.Grouping == "" {
+		return
+	}
+	params["group_by_field"], params["strict_group_size"] = in.Grouping, fmt.Sprint(in.FullGroups)
+	if in.GroupSize != 0 {
+		params["group_size"] = fmt.Sprint(in.GroupSize)
+	}
 }
 
 // searchRequest is one search of a body in the API's form.
@@ -306,7 +345,8 @@ func (in *restRead) searchRequest(r *restRequest, c *catalog.Collection) (*milvu
 	if in.Limit != nil {
 		limit = *in.Limit
 	}
-	params := map[string]string{"topk": fmt.Sprint(limit), "offset": fmt.Sprint(in.Offset), "anns_field": in.Field, "group_by_field": in.Grouping}
+	params := map[string]string{"topk": fmt.Sprint(limit), "offset": fmt.Sprint(in.Offset), "anns_field": in.Field}
+	in.group(params)
 	for _, k := range slices.Sorted(maps.Keys(in.Params)) {
 		if k == "metricType" {
 			params[keyMetricType] = paramText(in.Params[k])
@@ -337,7 +377,7 @@ func restSearch(ctx context.Context, r *restRequest) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	return restHits(c, resp.Results)
+	return r.hits(c, resp.Results)
 }
 
 func restHybrid(ctx context.Context, r *restRequest) (any, error) {
@@ -354,6 +394,7 @@ func restHybrid(ctx context.Context, r *restRequest) (any, error) {
 		limit = *in.Limit
 	}
 	rank := map[string]string{"strategy": in.Rerank.Strategy, "limit": fmt.Sprint(limit), "offset": fmt.Sprint(in.Offset), keyParams: paramText(in.Rerank.Params)}
+	in.group(rank)
 	req := &milvuspb.HybridSearchRequest{
 		DbName: r.db, CollectionName: in.Collection, PartitionNames: in.Partitions, OutputFields: in.Outputs, RankParams: sortedKVs(rank),
 		ConsistencyLevel: level, UseDefaultConsistency: useDefault,
@@ -369,12 +410,12 @@ func restHybrid(ctx context.Context, r *restRequest) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	return restHits(c, resp.Results)
+	return r.hits(c, resp.Results)
 }
 
-// restHits are the found rows of all queries in one list, each with its distance and its fields.
-func restHits(c *catalog.Collection, res *schemapb.SearchResultData) (any, error) {
-	rows, err := rowsOfColumns(c, res.FieldsData)
+// hits are the found rows of all queries in one list, each with its distance and its fields.
+func (r *restRequest) hits(c *catalog.Collection, res *schemapb.SearchResultData) (any, error) {
+	rows, err := r.rowsOfColumns(c, res.FieldsData)
 	if err != nil {
 		return nil, err
 	}
@@ -388,7 +429,7 @@ func restHits(c *catalog.Collection, res *schemapb.SearchResultData) (any, error
 		if ids := res.Ids.GetStrId(); ids != nil {
 			out[i][res.PrimaryFieldName] = ids.Data[i]
 		} else {
-			out[i][res.PrimaryFieldName] = res.Ids.GetIntId().Data[i]
+			out[i][res.PrimaryFieldName] = r.int64(res.Ids.GetIntId().Data[i])
 		}
 	}
 	return out, nil

@@ -161,7 +161,7 @@ func jsonArray(f *schema.Field, raw json.RawMessage) ([]schema.Column, error) {
 }
 
 // rowsOfColumns turns columns into rows; the keys of dynamic documents stand beside the fields.
-func rowsOfColumns(c *catalog.Collection, data []*schemapb.FieldData) ([]map[string]any, error) {
+func (r *restRequest) rowsOfColumns(c *catalog.Collection, data []*schemapb.FieldData) ([]map[string]any, error) {
 	var out []map[string]any
 	for _, d := range data {
 		f := c.Schema.Field(d.FieldName)
@@ -192,13 +192,25 @@ func rowsOfColumns(c *catalog.Collection, data []*schemapb.FieldData) ([]map[str
 				}
 				continue
 			}
-			out[i][f.Name] = cell(col, i)
+			v := cell(col, i)
+			if n, ok := v.(int64); ok && f.Type == schema.Int64 {
+				v = r.int64(n)
+			}
+			out[i][f.Name] = v
 		}
 	}
 	if out == nil {
 		out = []map[string]any{}
 	}
 	return out, nil
+}
+
+// int64 is a value of Int64 as the client wants it.
+func (r *restRequest) int64(v int64) any {
+	if r.textInts {
+		return strconv.FormatInt(v, 10)
+	}
+	return v
 }
 
 // textColumn is a column of times or geometries as one of texts.

@@ -198,7 +198,7 @@ func TestRESTVectors(t *testing.T) {
 			continue
 		}
 		mustStatus(t, err)
-		rows, err := rowsOfColumns(&catalog.Collection{Schema: *s}, data)
+		rows, err := (&restRequest{}).rowsOfColumns(&catalog.Collection{Schema: *s}, data)
 		mustStatus(t, err)
 		wantJSON(t, throughJSON(t, rows[0][tc.typ.String()]), tc.text)
 	}
