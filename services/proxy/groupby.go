@@ -21,6 +21,7 @@ const maxGroupSize = 10
 // grouping is what a search groups its hits by: limit and offset count groups, of which each brings up to size hits.
 type grouping struct {
 	field  *schema.Field
+	path   []string // into the documents of a JSON field
 	size   int
 	strict bool // try to fill each group
 	plural bool // asked for as group_by_fields
@@ -39,23 +40,24 @@ func parseGrouping(c *catalog.Collection, params paramSet) (*grouping, error) {
 	if strings.Contains(name, ",") {
 		return nil, notBuilt("grouping by several fields")
 	}
-	g.field = c.Schema.Field(name)
-	switch {
-	case g.field == nil && c.Schema.DynamicField() != nil:
-		return nil, notBuilt("grouping by a key of the dynamic field")
-	case g.field == nil:
-		return nil, errs.Invalid("groupBy field not found in schema: field not found[field=%s]", name)
-	case g.field.Type == schema.JSON:
-		return nil, notBuilt("grouping by JSON")
-	case g.field.Type != schema.Bool && !g.field.Type.IsInt() && g.field.Type != schema.VarChar:
-		return nil, errs.Invalid("unsupported data type %s for group by operator", g.field.Type)
+	err := params.refuse(keyJSONPath, "json_type", "strict_cast")
+	if err != nil {
+		return nil, err
+	}
+	if g.field, g.path, err = groupedField(c, name); err != nil {
+		return nil, err
+	}
+	if t := g.field.Type; t != schema.Bool && !t.IsInt() && t != schema.VarChar && t != schema.JSON {
+		return nil, errs.Invalid("unsupported data type %s for group by operator", t)
 	}
 	size, given, err := params.number("group_size")
 	switch {
 	case err != nil:
 		return nil, err
-	case given && (size < 1 || size > maxGroupSize):
-		return nil, errs.Invalid("group_size [%d] is invalid, it should be in range [1, %d]", size, maxGroupSize)
+	case given && size > maxGroupSize:
+		return nil, errs.Invalid("input group size:%d exceeds configured max group size:%d, group_size is out of range", size, maxGroupSize)
+	case given && size < 1:
+		return nil, errs.Invalid("input group size:%d is negative or zero, group_size should be in range [1, %d]", size, maxGroupSize)
 	case given:
 		g.size = int(size)
 	}
@@ -105,7 +107,7 @@ func (g *groups) add(hits []hit, col *schema.Column, at int) (fresh int) {
 		}
 		fresh++
 		g.seen[hits[i].key()] = true
-		key := keyOf(col, at+i)
+		key := g.by.key(col, at+i)
 		if m := g.members[key]; len(m) < g.by.size {
 			g.members[key] = append(m, hits[i])
 		}
@@ -113,7 +115,7 @@ func (g *groups) add(hits []hit, col *schema.Column, at int) (fresh int) {
 	return fresh
 }
 
-func keyOf(col *schema.Column, row int) groupKey {
+func (g *grouping) key(col *schema.Column, row int) groupKey {
 	switch {
 	case col.IsNull(row):
 		return groupKey{null: true}
@@ -123,6 +125,8 @@ func keyOf(col *schema.Column, row int) groupKey {
 		return groupKey{}
 	case col.Type == schema.VarChar:
 		return groupKey{s: col.Strings[row]}
+	case col.Type == schema.JSON:
+		return jsonKey(col.Bytes[row], g.path)
 	}
 	return groupKey{i: col.Ints[row]}
 }
@@ -152,8 +156,11 @@ func (g *groups) sorted(asc bool) [][]hit {
 	return out
 }
 
-// rest selects the rows outside the groups that are full.
+// rest selects the rows outside the groups that are full; of documents all.
 func (g *groups) rest() plan.Node {
+	if g.by.field.Type == schema.JSON {
+		return plan.Const{Value: true}
+	}
 	of := plan.Operand{Field: g.by.field.ID, Type: g.by.field.Type}
 	full := &plan.In{Operand: of}
 	nullFull := false
@@ -198,7 +205,8 @@ const (
 )
 
 // searchGroups returns each query's hits by group. It looks at more hits than groups are asked for; when these lie in too
-// few groups it goes on outside the groups that are full, so a large group near the query hides no other.
+// few groups it goes on outside the groups that are full, so a large group near the query hides no other. Of groups by
+// JSON, which it cannot leave out, it finds those among the nearest maxTopK hits.
 func (p *Proxy) searchGroups(ctx context.Context, routes []route, spec *searchSpec) ([][]hit, error) {
 	want, asc := spec.depth(), ascending(spec.metric)
 	sub := spec.request()
@@ -217,6 +225,9 @@ func (p *Proxy) searchGroups(ctx context.Context, routes []route, spec *searchSp
 		one.Nq, one.Vectors = 1, spec.vectors[q*size:(q+1)*size]
 		k := int(sub.K)
 		for round := 1; !g.enough(want, asc) && round < groupRounds; round++ {
+			if spec.group.field.Type == schema.JSON && k == maxTopK {
+				break // the same hits would come again
+			}
 			k = min(2*k, maxTopK)
 			deepen(one, k)
 			if err := restrict(one, spec.filter, g.rest()); err != nil {

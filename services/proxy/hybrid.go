@@ -2,6 +2,7 @@ package proxy
 
 import (
 	"context"
+	"slices"
 
 	"github.com/milvus-io/milvus-proto/go-api/v3/milvuspb"
 
@@ -17,6 +18,8 @@ type hybridSpec struct {
 	limit, offset int
 	decimal       int
 	growing       bool
+	group         *grouping // limit and offset count groups
+	scorer        string    // of groups
 }
 
 // HybridSearch implements milvuspb.MilvusServiceServer: several searches at one snapshot, joined by a ranker.
@@ -55,6 +58,9 @@ func (p *Proxy) HybridSearch(ctx context.Context, req *milvuspb.HybridSearchRequ
 	if err != nil {
 		return nil, err
 	}
+	if spec.group != nil {
+		spec.group.describe(out.Results, found.rows)
+	}
 	out.CollectionName, out.SessionTs = req.CollectionName, r.sessionTS()
 	return out, nil
 }
@@ -71,7 +77,13 @@ func (p *Proxy) hybridOnce(ctx context.Context, r *reading, routes []route, spec
 		}
 		subs[i] = part.request()
 	}
-	merged, err := p.searchNodes(ctx, routes, subs)
+	var merged [][][]hit
+	var err error
+	if spec.group != nil {
+		merged, err = p.groupParts(ctx, routes, spec)
+	} else {
+		merged, err = p.searchNodes(ctx, routes, subs)
+	}
 	if err != nil {
 		return nil, err
 	}
@@ -79,11 +91,26 @@ func (p *Proxy) hybridOnce(ctx context.Context, r *reading, routes []route, spec
 	for q := range found.hits {
 		lists := make([][]hit, len(subs))
 		for s := range subs {
-			lists[s] = window(merged[s][q], 0, spec.parts[s].topK)
+			lists[s] = merged[s][q]
+			if spec.group == nil {
+				lists[s] = window(lists[s], 0, spec.parts[s].topK)
+			}
 		}
-		found.hits[q] = window(spec.rank.join(lists), spec.offset, spec.limit)
+		found.hits[q] = spec.rank.join(lists)
+		if spec.group == nil {
+			found.hits[q] = window(found.hits[q], spec.offset, spec.limit)
+		}
 	}
-	found.rows, err = p.fetch(ctx, routes, found.all(), outs.ids())
+	fields := outs.ids()
+	if spec.group != nil {
+		if err := p.pageGroups(ctx, routes, spec, found.hits); err != nil {
+			return nil, err
+		}
+		if !slices.Contains(fields, spec.group.field.ID) {
+			fields = append(fields, spec.group.field.ID)
+		}
+	}
+	found.rows, err = p.fetch(ctx, routes, found.all(), fields)
 	return found, err
 }
 
@@ -103,10 +130,10 @@ func parseHybrid(c *catalog.Collection, req *milvuspb.HybridSearchRequest) (*hyb
 	if err != nil {
 		return nil, err
 	}
-	if err := params.refuse("group_by_field", "group_by_fields", "strict_group_size"); err != nil {
+	s := &hybridSpec{growing: true}
+	if s.group, err = parseGrouping(c, params); err != nil {
 		return nil, err
 	}
-	s := &hybridSpec{growing: true}
 	if err := s.window(params); err != nil {
 		return nil, err
 	}
@@ -128,6 +155,9 @@ func parseHybrid(c *catalog.Collection, req *milvuspb.HybridSearchRequest) (*hyb
 		s.growing = s.growing && part.growing
 		s.parts = append(s.parts, part)
 		metrics = append(metrics, part.metric)
+	}
+	if err := parseHybridGrouping(s, params); err != nil {
+		return nil, err
 	}
 	s.rank, err = parseRanker(req, params, metrics)
 	return s, err

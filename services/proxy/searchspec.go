@@ -64,9 +64,6 @@ func parseSearch(c *catalog.Collection, req *milvuspb.SearchRequest, part bool) 
 	if s.group, err = parseGrouping(c, params); err != nil {
 		return nil, err
 	}
-	if s.group != nil && part {
-		return nil, notBuilt("grouping in a part of a hybrid search")
-	}
 	ignore, err := params.boolean("ignore_growing")
 	if err != nil {
 		return nil, err

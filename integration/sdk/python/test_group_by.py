@@ -1,6 +1,6 @@
 import numpy as np
 import pytest
-from pymilvus import DataType, MilvusClient, MilvusException
+from pymilvus import AnnSearchRequest, DataType, MilvusClient, MilvusException, RRFRanker
 
 from conftest import URI2
 
@@ -80,3 +80,72 @@ def test_refusals(client, name, grouped, args, text):
         client.search(name, [np.zeros(DIM, dtype=np.float32)], limit=3, **args)
     assert text in str(e.value)
     assert e.value.code == 1100
+
+
+@pytest.fixture
+def documents(client, name, rng):
+    """Two vectors and a kind, in a field, in a JSON field and as a dynamic key."""
+    s = client.create_schema(auto_id=False, enable_dynamic_field=True)
+    s.add_field("id", DataType.INT64, is_primary=True)
+    s.add_field("v", DataType.FLOAT_VECTOR, dim=DIM)
+    s.add_field("w", DataType.FLOAT_VECTOR, dim=DIM)
+    s.add_field("kind", DataType.VARCHAR, max_length=16)
+    s.add_field("doc", DataType.JSON)
+    p = client.prepare_index_params()
+    p.add_index("v", index_type="FLAT", metric_type="L2")
+    p.add_index("w", index_type="FLAT", metric_type="IP")
+    client.create_collection(name, schema=s, index_params=p, consistency_level="Strong")
+    rows = []
+    for i in range(1200):
+        rows.append({"id": i, "v": rng.random(DIM, dtype=np.float32), "w": rng.random(DIM, dtype=np.float32), "kind": f"k{i % 30}",
+                     "doc": {"number": i % 30, "deep": {"kind": [f"k{i % 30}"]}}, "color": f"k{i % 30}", "bag": {"string": f"k{i % 30}"}})
+    client.insert(name, rows[:900])
+    client.flush(name)
+    client.insert(name, rows[900:])
+    return rows
+
+
+@pytest.mark.parametrize("by", ["doc['number']", 'doc["deep"]["kind"][0]', "color", "bag['string']"])
+def test_groups_by_documents(client, name, documents, by):
+    q = np.full(DIM, 0.2, dtype=np.float32)
+    hits = client.search(name, [q], anns_field="v", limit=12, group_by_field=by, group_size=3, strict_group_size=True, output_fields=["kind"])[0]
+    assert [h["id"] for h in hits] == [i for m in by_hand(documents, q, "kind", 12, 3) for i in m]
+    with pytest.raises(MilvusException, match="not found"):
+        client.search(name, [q], anns_field="v", limit=2, group_by_field="kind['a']")
+
+
+@pytest.mark.parametrize("scorer", ["max", "sum", "avg"])
+def test_groups_of_hybrid_searches(client, name, documents, scorer):
+    q, u = np.full(DIM, 0.2, dtype=np.float32), np.full(DIM, 0.7, dtype=np.float32)
+    requests = [AnnSearchRequest([q], "v", {}, limit=30), AnnSearchRequest([u], "w", {}, limit=30)]
+
+    def ask(**kw):
+        return client.hybrid_search(name, requests, RRFRanker(60), output_fields=["kind"], group_by_field="kind", group_size=2, strict_group_size=True,
+                                    rank_group_scorer=scorer, **kw)[0]
+
+    hits = ask(limit=30)
+    groups = {}
+    for h in hits:
+        groups.setdefault(h["entity"]["kind"], []).append(h["distance"])
+    assert len(groups) == 30 and all(len(m) == 2 for m in groups.values())
+    assert [h["entity"]["kind"] for h in hits] == [k for k in groups for _ in range(2)]
+    score = {"max": max, "sum": sum, "avg": lambda m: sum(m) / len(m)}[scorer]
+    scores = [score(m) for m in groups.values()]
+    assert scores == sorted(scores, reverse=True)
+    # Each part ranks the best two of every group: these, in order of their scores.
+    rank = {}
+    for field in ("v", "w"):
+        key = {r["id"]: float(((r["v"] - q) ** 2).sum()) if field == "v" else float(-(r["w"] * u).sum()) for r in documents}
+        best = {}
+        for r in sorted(documents, key=lambda r: key[r["id"]]):
+            best.setdefault(r["kind"], []).append(r["id"])
+        chosen = sorted((i for m in best.values() for i in m[:2]), key=key.get)
+        for place, i in enumerate(chosen, 1):
+            rank[i] = rank.get(i, 0) + 1 / (60 + place)
+    assert all(h["distance"] == pytest.approx(rank[h["id"]], rel=1e-5) for h in hits)
+    assert [h["id"] for h in ask(limit=5, offset=3)] == [h["id"] for h in hits[6:16]]
+
+
+def test_unknown_scorer(client, name, documents):
+    with pytest.raises(MilvusException, match="scorer"):
+        client.hybrid_search(name, [AnnSearchRequest([[0.1] * DIM], "v", {}, limit=3)], RRFRanker(), limit=3, group_by_field="kind", rank_group_scorer="min")
