@@ -5,6 +5,7 @@ import (
 	"fmt"
 
 	"github.com/gyr-db/gyr/pkg/vector"
+	"github.com/gyr-db/gyr/pkg/vector/internal/kmeans"
 	"github.com/gyr-db/gyr/pkg/vector/internal/work"
 	"github.com/gyr-db/gyr/pkg/vector/kernel"
 )
@@ -17,8 +18,6 @@ const (
 	maxRows = 1<<31 - 1
 	// minPerList is the number of rows per list from which on an index has as many lists as asked for.
 	minPerList = 32
-	// samplePerList is the number of rows per list that training looks at.
-	samplePerList = 256
 )
 
 // Config says what to build.
@@ -60,55 +59,23 @@ func Build(ctx context.Context, cfg Config, rows vector.Rows, progress func(floa
 		return nil, fmt.Errorf("building a binary IVF index: %w", err)
 	}
 	n, k, size := rows.Len(), cfg.lists(rows.Len()), rowBytes(rows.Dim())
-	c := &clustering{
-		cfg: cfg, rows: rows, size: size, workers: work.Workers(cfg.Workers), centroids: make([]byte, k*size),
-		report: work.NewReporter(progress, (iterations*min(n, k*samplePerList)+n)*100/99),
+	c := &clustering{cfg: cfg, rows: rows, size: size, centroids: make([]byte, k*size)}
+	lloyd := kmeans.Lloyd{Space: c, Rows: n, Centroids: k, Settled: settled, Workers: work.Workers(cfg.Workers)}
+	lloyd.Report = work.NewReporter(progress, (lloyd.Steps()+n)*100/99)
+	g, err := lloyd.Run(ctx)
+	if err != nil {
+		return nil, fmt.Errorf("building a binary IVF index: %w", err)
 	}
-	assign := make([]uint32, n)
-	if n > 0 {
-		if err := c.run(ctx, assign); err != nil {
-			return nil, fmt.Errorf("building a binary IVF index: %w", err)
-		}
-	}
-	g := c.dropEmpty(group(assign, k))
-	h := header{metric: cfg.Metric, dim: rows.Dim(), lists: c.lists(), asked: cfg.Lists, rows: n}
+	g.DropEmpty(func(l, as int) { copy(c.centroid(as), c.centroid(l)) })
+	h := header{metric: cfg.Metric, dim: rows.Dim(), lists: g.Count(), asked: cfg.Lists, rows: n}
 	img, err := newImage(h, h.plan())
 	if err != nil {
 		return nil, fmt.Errorf("building a binary IVF index: %w", err)
 	}
 	copy(img.centroids, c.centroids)
-	copy(img.offs, g.offs)
-	copy(img.ids, g.ids)
+	copy(img.offs, g.Offs)
+	copy(img.ids, g.IDs)
 	img.file.Seal(h.encode())
-	c.report.Finish()
+	lloyd.Report.Finish()
 	return img, nil
-}
-
-// run finds the centroids and puts every row to one.
-func (c *clustering) run(ctx context.Context, assign []uint32) error {
-	if err := c.train(ctx); err != nil {
-		return err
-	}
-	ids := make([]uint32, len(assign))
-	for i := range ids {
-		ids[i] = uint32(i)
-	}
-	return c.assign(ctx, ids, assign)
-}
-
-// dropEmpty takes out centroids without rows.
-func (c *clustering) dropEmpty(g grouping) grouping {
-	kept := 0
-	offs := g.offs[:1]
-	for l := range c.lists() {
-		end := g.offs[l+1]
-		if end == offs[kept] {
-			continue
-		}
-		copy(c.centroid(kept), c.centroid(l))
-		kept++
-		offs = append(offs, end)
-	}
-	c.centroids = c.centroids[:kept*c.size]
-	return grouping{offs: offs, ids: g.ids}
 }

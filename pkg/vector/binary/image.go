@@ -17,9 +17,13 @@ type Image struct {
 
 // lists is the parts of an image that a search touches.
 type lists struct {
-	centroids []byte // count x bytes of a row
-	grouping
+	centroids []byte   // count x bytes of a row
+	offs      []uint32 // list l is ids[offs[l]:offs[l+1]], ascending
+	ids       []uint32
 }
+
+// list returns the rows of list i.
+func (l *lists) list(i int) []uint32 { return l.ids[l.offs[i]:l.offs[i+1]] }
 
 func (l *lists) count() int { return max(0, len(l.offs)-1) }
 
@@ -32,9 +36,8 @@ func newImage(h header, layout imagefile.Layout) (*Image, error) {
 	img := &Image{head: h, file: file}
 	img.lists = lists{
 		centroids: file.Section(kindCentroids),
-		grouping: grouping{
-			offs: imagefile.Words[uint32](file.Section(kindOffsets)), ids: imagefile.Words[uint32](file.Section(kindRows)),
-		},
+		offs:      imagefile.Words[uint32](file.Section(kindOffsets)),
+		ids:       imagefile.Words[uint32](file.Section(kindRows)),
 	}
 	return img, nil
 }

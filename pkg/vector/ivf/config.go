@@ -18,8 +18,8 @@ const (
 	// minPerList is the number of rows per list from which on an index has as many lists as asked for; fewer rows get fewer
 	// lists. With less rows than that in a list, looking at a few lists would miss most of what is near.
 	minPerList = 32
-	// samplePerList is the number of rows per list that k-means looks at.
-	samplePerList = 256
+	// settled is the share of rows that may still move for k-means to end early.
+	settled = 0.002
 )
 
 // Coding is what lists hold beside row numbers. The numbers stand in files.

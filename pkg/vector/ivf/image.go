@@ -23,8 +23,9 @@ type Image struct {
 // lists is the parts of an image that a search touches.
 type lists struct {
 	centroids []float32 // count x dim
-	grouping
-	reach []listReach // none in old files
+	offs      []uint32  // list l is ids[offs[l]:offs[l+1]], ascending
+	ids       []uint32
+	reach     []listReach // none in old files
 	// Only with scalar codes; codes and weights lie in the order of the lists.
 	mean   []float32
 	codes  kernel.Codes
@@ -48,6 +49,9 @@ const reachSize = 16
 
 func (l *lists) count() int { return max(0, len(l.offs)-1) }
 
+// list returns the rows of list i.
+func (l *lists) list(i int) []uint32 { return l.ids[l.offs[i]:l.offs[i+1]] }
+
 // centroid returns the centroid of list i.
 func (l *lists) centroid(i int) []float32 {
 	dim := len(l.centroids) / l.count()
@@ -63,7 +67,8 @@ func newImage(h header, layout imagefile.Layout) (*Image, error) {
 	img := &Image{head: h, file: file}
 	img.lists = lists{
 		centroids: imagefile.Words[float32](file.Section(kindCentroids)),
-		grouping:  grouping{offs: imagefile.Words[uint32](file.Section(kindOffsets)), ids: imagefile.Words[uint32](file.Section(kindRows))},
+		offs:      imagefile.Words[uint32](file.Section(kindOffsets)),
+		ids:       imagefile.Words[uint32](file.Section(kindRows)),
 		reach:     reaches(file.Section(kindReach)),
 		mean:      imagefile.Words[float32](file.Section(kindMean)),
 		codes:     kernel.Codes{Data: file.Section(kindCodes), Stride: kernel.CodeStride(h.dim)},
