@@ -85,6 +85,10 @@ cross: ## build for linux/arm64 and darwin/arm64
 test-arm64: ## tests of the engine and the formats for arm64 under qemu
 	@tools/arm64.sh
 
+.PHONY: test-tiers
+test-tiers: ## tests of the engine with each tier of vector kernels, and without assembly; minutes for each
+	@tools/tiers.sh
+
 .PHONY: vuln
 vuln: ## known vulnerabilities, where the database answers
 	@for m in pkg/vector pkg services; do (cd $$m && go run golang.org/x/vuln/cmd/govulncheck@latest ./...) || exit 1; done

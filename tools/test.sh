@@ -31,6 +31,7 @@ setup() { tools/sdk-setup.sh && tools/servers/etcd setup && tools/servers/s3 set
 case $only in *go*)
   part "house rules" house
   part "packages and services" go test -timeout 10m ./pkg/... ./pkg/vector/... ./services/...
+  part "kernels without assembly" tools/tiers.sh kernels
   ;;
 esac
 case $only in *integration*)
