@@ -25,7 +25,7 @@ func Flat(spec Spec, raw Rows) (Index, error) {
 	if raw.Elem() == kernel.Bit {
 		return &bitIndex{scan: binary.Scanner{Set: set, Metric: metric, Rows: raw}}, nil
 	}
-	return &flatIndex{scan: flat.Scanner{Set: set, Metric: metric, Rows: raw}}, nil
+	return &flatIndex{scan: flat.Scanner{Set: set, Metric: metric, Rows: raw, Scratch: &flat.Scratch{}}}, nil
 }
 
 // FlatChunks is Flat over rows that lie in several row-major chunks of spec.Dim columns; only the first limit rows count

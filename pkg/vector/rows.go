@@ -125,6 +125,16 @@ func NewGatherer(rows Rows) Gatherer {
 	return g
 }
 
+// Over returns a Gatherer over other rows (nil: none) that has the memory of g.
+func (g *Gatherer) Over(rows Rows) Gatherer {
+	n := Gatherer{buf: g.buf, out: g.out}
+	if rows != nil {
+		n.rows, n.size = rows, rows.Elem().RowBytes(rows.Dim())
+		n.fetch, _ = rows.(Fetcher)
+	}
+	return n
+}
+
 // Get returns the rows of ids, valid until the next call.
 func (g *Gatherer) Get(ctx context.Context, ids []uint32) ([][]byte, error) {
 	g.out = g.out[:0]

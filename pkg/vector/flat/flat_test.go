@@ -153,22 +153,3 @@ func TestSearchErrors(t *testing.T) {
 		t.Fatal(len(hits[0]), err)
 	}
 }
-
-func BenchmarkSearch(b *testing.B) {
-	m := sample.Clustered(1, 0, 20000, 384, 50)
-	set, err := kernel.Default()
-	if err != nil {
-		b.Fatal(err)
-	}
-	for _, metric := range []vector.Metric{vector.L2, vector.Cosine} {
-		s := Scanner{Set: set, Metric: metric, Rows: m}
-		b.Run(metric.String(), func(b *testing.B) {
-			for range b.N {
-				if _, _, err := s.Search(b.Context(), m.Vector(3), 10, nil); err != nil {
-					b.Fatal(err)
-				}
-			}
-			b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N*m.Len()), "ns/row")
-		})
-	}
-}
