@@ -53,7 +53,7 @@ func (b Builder) Build(ctx context.Context, spec Spec, rows Rows, progress Progr
 		cfg := binary.Config{Set: set, Metric: p.metric, Lists: p.list.nlist, Workers: b.Workers}
 		return built(binary.Build(ctx, cfg, rows, progress))
 	}
-	cfg := hnsw.Config{Set: set, Metric: p.metric, M: p.graph.m, EfConstruction: p.graph.efc, Workers: b.Workers}
+	cfg := hnsw.Config{Set: set, Metric: p.metric, M: p.graph.m, EfConstruction: p.graph.efc, Workers: b.Workers, Product: p.graph.product}
 	return built(hnsw.Build(ctx, cfg, rows, progress))
 }
 

@@ -56,7 +56,7 @@ func maxDim(e vector.Elem) int {
 }
 
 // served lists the index types that are built.
-var served = [...]string{TypeHNSW, TypeHNSWSQ, TypeIVFFlat, TypeIVFSQ8, TypeIVFPQ, TypeIVFRaBitQ, TypeScaNN, TypeDiskANN, TypeFlat, TypeBinIVFFlat, TypeBinFlat}
+var served = [...]string{TypeHNSW, TypeHNSWSQ, TypeHNSWPQ, TypeHNSWPRQ, TypeIVFFlat, TypeIVFSQ8, TypeIVFPQ, TypeIVFRaBitQ, TypeScaNN, TypeDiskANN, TypeFlat, TypeBinIVFFlat, TypeBinFlat}
 
 // known reports whether the API has an index type.
 func known(kind string) bool {

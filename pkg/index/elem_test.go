@@ -80,11 +80,11 @@ func TestElems(t *testing.T) {
 					slices.Reverse(truth[q])
 				}
 			}
-			for _, kind := range []string{"FLAT", "HNSW", "IVF_FLAT", "IVF_SQ8", "IVF_RABITQ"} {
+			for _, kind := range []string{"FLAT", "HNSW", "HNSW_PQ", "HNSW_PRQ", "IVF_FLAT", "IVF_SQ8", "IVF_RABITQ"} {
 				if !takes(kind, e) {
 					continue
 				}
-				x := open(t, Spec{Type: kind, Metric: metric, Dim: dim, Elem: e, Params: map[string]string{"nlist": "16"}}, rows)
+				x := open(t, Spec{Type: kind, Metric: metric, Dim: dim, Elem: e, Params: map[string]string{"nlist": "16", "m": "11"}}, rows)
 				hits, _, err := x.Search(t.Context(), queries, k, Effort{}, nil)
 				if err != nil {
 					t.Fatal(err)
@@ -103,7 +103,7 @@ func TestElems(t *testing.T) {
 					}
 				}
 				recall := float64(found) / (nq * k)
-				if least := map[string]float64{"FLAT": 0.999, "HNSW": 0.98, "IVF_FLAT": 0.95, "IVF_SQ8": 0.95, "IVF_RABITQ": 0.95}[kind]; recall < least {
+				if least := map[string]float64{"FLAT": 0.999, "HNSW": 0.98, "HNSW_PQ": 0.95, "HNSW_PRQ": 0.95, "IVF_FLAT": 0.95, "IVF_SQ8": 0.95, "IVF_RABITQ": 0.95}[kind]; recall < least {
 					t.Errorf("%s %s %s: recall %.3f", e, kind, metric, recall)
 				}
 				window, _, err := x.Range(t.Context(), queries[:len(queries)/nq], float32(truth[0][50]), nil, 100, Effort{}, nil)

@@ -23,6 +23,10 @@ func openGraph(p plain, set kernel.Set, src source, raw Rows) (Index, error) {
 	if err := fits(p, img); err != nil {
 		return nil, errors.Join(err, img.Close())
 	}
+	if img.Product() != p.graph.product {
+		err := errs.New(errs.Corrupt, "opening a vector index: the file is not one of type %s with these parameters", p.kind)
+		return nil, errors.Join(err, img.Close())
+	}
 	x, err := hnsw.NewIndex(set, img, raw)
 	if err != nil {
 		return nil, errors.Join(errs.New(errs.Corrupt, "opening a vector index: %w", err), img.Close())
@@ -42,7 +46,9 @@ func (g *graphIndex) Search(ctx context.Context, queries []byte, k int, effort E
 	if ef == 0 {
 		ef = defaultEf(k)
 	}
-	hits, stats, err := g.Index.Search(ctx, floats, hnsw.Params{K: k, Ef: ef, Filter: engine(f), TargetRecall: effort.TargetRecall})
+	hits, stats, err := g.Index.Search(ctx, floats, hnsw.Params{
+		K: k, Ef: ef, Filter: engine(f), TargetRecall: effort.TargetRecall, Rerank: effort.rerank(k),
+	})
 	if err != nil {
 		return Hits{}, Stats(stats), err
 	}

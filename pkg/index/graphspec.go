@@ -66,9 +66,12 @@ type graphParams struct {
 	refine     bool
 	refineType string
 	trees      int // of ANNOY, kept for show
+	product    hnsw.Product
 }
 
-func isGraph(kind string) bool { return kind == TypeHNSW || kind == TypeHNSWSQ || kind == TypeAnnoy }
+func isGraph(kind string) bool {
+	return kind == TypeHNSW || kind == TypeHNSWSQ || kind == TypeAnnoy || isProduct(kind)
+}
 
 // graphs reads the parameters of a graph.
 func (p *plain) graphs(kind string, params map[string]string) (err error) {
@@ -85,11 +88,17 @@ func (p *plain) graphs(kind string, params map[string]string) (err error) {
 	if g.efc, err = intParam(params, ParamEfConstruction, defaultEfC, 1, math.MaxInt32); err != nil || kind == TypeHNSW {
 		return err
 	}
-	if g.sqType, err = choice(params, ParamSQType, "sq", sqTypes[:]); err != nil {
-		return err
-	}
-	if g.sqType == "" {
-		g.sqType = defaultSQType
+	if isProduct(kind) {
+		if err = p.products(params); err != nil {
+			return err
+		}
+	} else {
+		if g.sqType, err = choice(params, ParamSQType, "sq", sqTypes[:]); err != nil {
+			return err
+		}
+		if g.sqType == "" {
+			g.sqType = defaultSQType
+		}
 	}
 	if g.refine, err = boolParam(params, ParamRefine, false); err != nil {
 		return err
@@ -114,11 +123,16 @@ func (p *plain) resolvedGraph() map[string]string {
 		return map[string]string{ParamTrees: strconv.Itoa(g.trees)}
 	}
 	out := map[string]string{ParamM: strconv.Itoa(g.m), ParamEfConstruction: strconv.Itoa(g.efc)}
-	if p.kind == TypeHNSWSQ {
-		out[ParamSQType], out[ParamRefine] = g.sqType, strconv.FormatBool(g.refine)
-		if g.refineType != "" {
-			out[ParamRefineType] = g.refineType
-		}
+	switch {
+	case p.kind == TypeHNSWSQ:
+		out[ParamSQType] = g.sqType
+	case isProduct(p.kind):
+		p.resolvedProduct(out)
+	default:
+		return out
+	}
+	if out[ParamRefine] = strconv.FormatBool(g.refine); g.refineType != "" {
+		out[ParamRefineType] = g.refineType
 	}
 	return out
 }
@@ -132,10 +146,14 @@ func (p *plain) graphEffort(params map[string]string, k int) (Effort, error) {
 	if err != nil {
 		return Effort{}, err
 	}
-	if _, err := refineParam(params); err != nil {
+	refine, err := refineParam(params)
+	if err != nil {
 		return Effort{}, err
 	}
-	return Effort{Ef: ef}, checkEf(ef, k)
+	if !isProduct(p.kind) {
+		refine = 0 // checked, and without effect
+	}
+	return Effort{Ef: ef, RefineK: refine}, checkEf(ef, k)
 }
 
 func defaultEf(k int) int { return max(k+k/4, minDefaultEf) }
@@ -172,5 +190,8 @@ func ServedBy(kind string) string {
 // graphRowBytes estimates the bytes per row of a graph.
 func (p *plain) graphRowBytes() int {
 	// A code, its weight, 2M links on level 0 and on the average a tenth more above.
+	if isProduct(p.kind) {
+		return p.graph.product.RowBytes() + 4 + 2*p.graph.m*4*11/10
+	}
 	return kernel.CodeStride(p.dim) + 4 + 2*p.graph.m*4*11/10
 }

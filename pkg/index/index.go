@@ -12,7 +12,7 @@ import (
 
 // Spec says what to build.
 type Spec struct {
-	Type   string // FLAT, HNSW, IVF_FLAT, IVF_SQ8, DISKANN; BIN_FLAT, BIN_IVF_FLAT
+	Type   string // FLAT, HNSW, HNSW_PQ, IVF_FLAT, IVF_SQ8, DISKANN; BIN_FLAT, BIN_IVF_FLAT
 	Metric string // L2, IP, COSINE; HAMMING, JACCARD, SUBSTRUCTURE, SUPERSTRUCTURE
 	Dim    int
 	Elem   vector.Elem       // how the field stores components; float32 unless set

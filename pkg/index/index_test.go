@@ -60,6 +60,15 @@ func TestCheckSpec(t *testing.T) {
 		"sq":          {Spec{Type: "HNSW_SQ", Metric: "L2", Dim: 8, Params: map[string]string{"sq_type": "fp16", "refine": "true", "refine_type": "FP32"}}, errs.OK, ""},
 		"sq type":     {Spec{Type: "HNSW_SQ", Metric: "L2", Dim: 8, Params: map[string]string{"sq_type": "SQ7"}}, errs.InvalidParameter, "invalid sq type: SQ7"},
 		"sq bytes":    {of(kernel.I8, "HNSW_SQ", "L2"), errs.InvalidParameter, "data type Int8Vector can't build with this index HNSW_SQ"},
+		"hpq":         {ivf("HNSW_PQ", "m", "4", "nbits", "5", "refine", "true", "refine_type", "SQ8"), errs.OK, ""},
+		"hpq m":       {ivf("HNSW_PQ"), errs.InvalidParameter, "dimension must be able to be divided by `m`, dimension: 8, m: 32"},
+		"hpq nbits":   {ivf("HNSW_PQ", "m", "4", "nbits", "16"), errs.Unimplemented, "nbits 16 of HNSW_PQ is not supported by this server; use 1 to 8"},
+		"hpq range":   {ivf("HNSW_PQ", "m", "4", "nbits", "17"), errs.InvalidParameter, "param 'nbits' (17) should be in range [1, 16]"},
+		"hpq refine":  {ivf("HNSW_PQ", "m", "4", "refine_type", "PQ"), errs.InvalidParameter, "invalid refine type: PQ"},
+		"hprq":        {ivf("HNSW_PRQ"), errs.OK, ""},
+		"hprq nrq":    {ivf("HNSW_PRQ", "nrq", "65"), errs.InvalidParameter, "param 'nrq' (65) should be in range [1, 64]"},
+		"hprq nbits":  {ivf("HNSW_PRQ", "nbits", "65"), errs.InvalidParameter, "param 'nbits' (65) should be in range [1, 64]"},
+		"hprq bytes":  {of(kernel.I8, "HNSW_PRQ", "L2"), errs.InvalidParameter, "data type Int8Vector can't build with this index HNSW_PRQ"},
 		"ivf":         {ivf("IVF_FLAT"), errs.OK, ""},
 		"ivf lower":   {ivf("ivf_sq8", "nlist", "65536"), errs.OK, ""},
 		"nlist 0":     {ivf("IVF_SQ8", "nlist", "0"), errs.InvalidParameter, "Out of range in json: param 'nlist' (0) should be in range [1, 65536]"},
@@ -149,7 +158,7 @@ func TestUnbuilt(t *testing.T) {
 		}
 		_, err := Resolve(Spec{Type: strings.ToLower(kind), Metric: "L2", Dim: 8, Params: map[string]string{"m": "4", "M": "24"}})
 		if !errs.Is(err, errs.Unimplemented) || !strings.Contains(err.Error(), strings.ToLower(kind)) ||
-			!strings.Contains(err.Error(), "use HNSW, HNSW_SQ, IVF_FLAT, IVF_SQ8, IVF_PQ, IVF_RABITQ, SCANN, DISKANN or FLAT") {
+			!strings.Contains(err.Error(), "use HNSW, HNSW_SQ, HNSW_PQ, HNSW_PRQ, IVF_FLAT, IVF_SQ8, IVF_PQ, IVF_RABITQ, SCANN, DISKANN or FLAT") {
 			t.Errorf("%s: %v", kind, err)
 		}
 	}
@@ -194,6 +203,9 @@ func TestParseEffort(t *testing.T) {
 		{"IVF_RABITQ", "rbq_bits_query", "4", Effort{QueryBits: 4}, ""},
 		{"IVF_RABITQ", "rbq_query_bits", "8", Effort{QueryBits: 8}, ""},
 		{"IVF_RABITQ", "rbq_bits_query", "9", Effort{}, "param 'rbq_bits_query' (9) should be in range [0, 8]"},
+		{"HNSW_PQ", "refine_k", "2.5", Effort{RefineK: 2.5}, ""},
+		{"HNSW_SQ", "refine_k", "2.5", Effort{}, ""},
+		{"HNSW_PRQ", "ef", "9", Effort{}, "ef(9) should be larger than k(10)"},
 		{"IVF_PQ", "nprobe", "7", Effort{NProbe: 7}, ""},
 		{"IVF_FLAT", "max_empty_result_buckets", "0", Effort{}, "param 'max_empty_result_buckets' (0)"},
 	}

@@ -23,7 +23,7 @@ const (
 // vectors and other hardware. One is never built in the place of another: what a type promises about memory and disks
 // matters as much as its results.
 var planned = [...]string{
-	"HNSW_PQ", "HNSW_PRQ", "DISKANN_RABITQ", "AISAQ",
+	"DISKANN_RABITQ", "AISAQ",
 	gpuCagra, gpuIVFFlat, gpuIVFPQ, gpuBruteForce,
 	"MINHASH_LSH", "SPARSE_INVERTED_INDEX", "SPARSE_WAND",
 }

@@ -32,7 +32,7 @@ func TestListIndexes(t *testing.T) {
 		return req, err
 	}
 	for kind, want := range map[string]errs.Code{
-		"GPU_CAGRA": 1100, "HNSW_PQ": 10, "HNSW_PRQ": 10, "NOSUCH": 1100,
+		"GPU_CAGRA": 1100, "AISAQ": 10, "DISKANN_RABITQ": 10, "NOSUCH": 1100,
 	} {
 		if _, err := create("index_type", kind, "metric_type", "L2", "params", `{"nlist": 8, "m": 1}`); errs.CodeOf(err) != want {
 			t.Errorf("%s: %v", kind, err)

@@ -72,7 +72,7 @@ def test_disk_index(client, name):
 
 
 @pytest.mark.parametrize("kind, params", [
-    ("HNSW_PRQ", {"M": 16}), ("AISAQ", {}), ("DISKANN_RABITQ", {}),
+    ("AISAQ", {}), ("DISKANN_RABITQ", {}),
 ])
 def test_index_types_that_are_not_built(client, name, kind, params):
     with pytest.raises(MilvusException, match=f"index type {kind} is not supported by this server; use HNSW") as refused:

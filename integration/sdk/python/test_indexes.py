@@ -14,6 +14,8 @@ KINDS = {
     "FLAT": ({}, {}, 1.0),
     "HNSW": ({"M": 16, "efConstruction": 100}, {"ef": 100}, 0.95),
     "HNSW_SQ": ({"M": 16, "efConstruction": 100, "sq_type": "SQ8", "refine": True, "refine_type": "FP32"}, {"ef": 100, "refine_k": 2}, 0.95),
+    "HNSW_PQ": ({"M": 16, "efConstruction": 100, "m": 16, "nbits": 8, "refine": True, "refine_type": "FP32"}, {"ef": 100, "refine_k": 5}, 0.95),
+    "HNSW_PRQ": ({"M": 16, "efConstruction": 100, "m": 2, "nrq": 6, "nbits": 8}, {"ef": 100}, 0.95),
     "AUTOINDEX": ({}, {}, 0.95),
     "ANNOY": ({"n_trees": 10}, {"search_k": -1}, 0.9),
     "IVF_FLAT": ({"nlist": 32}, {"nprobe": 16}, 0.9),

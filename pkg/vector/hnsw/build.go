@@ -22,8 +22,9 @@ type builder struct {
 	// For L2 that is |x-y|^2. For IP codes are centred, and the inner product of the mean with each side comes in here.
 	weight, bias []int32
 	// order lists the nodes by descending level, so that the entry node is the first and stays it.
-	order  []uint32
-	report *work.Reporter
+	order   []uint32
+	product *product // nil for integer codes
+	report  *work.Reporter
 }
 
 // Build makes a graph of all rows. It depends on the rows and the parameters alone, whatever the number of workers.
@@ -59,12 +60,22 @@ func (b *builder) build(ctx context.Context) error {
 	}
 	b.prepare(levels)
 	c.fill()
+	if b.cfg.Product.wanted() {
+		if err := b.train(ctx); err != nil {
+			return err
+		}
+	}
 	b.chainTwins()
 	if g := &b.img.graph; g.n > 0 {
 		g.entry, g.top = b.order[0], int(levels[b.order[0]])
 	}
 	if err := b.run(ctx); err != nil {
 		return err
+	}
+	if b.product != nil {
+		if err := b.condense(); err != nil {
+			return err
+		}
 	}
 	b.img.seal()
 	return nil

@@ -15,9 +15,13 @@ const (
 	calibrateFrom = 40 * heldRows
 )
 
-// efforts returns the pools that a calibration tries.
-func efforts() []int {
-	return []int{10, 16, 25, 40, 64, 100, 160, 250, 400, 640}
+// efforts returns the pools that a calibration tries. Coarse codes need larger ones.
+func efforts(coarse bool) []int {
+	pools := []int{10, 16, 25, 40, 64, 100, 160, 250, 400, 640}
+	if coarse {
+		return append(pools, 1000, 1600, 2500)
+	}
+	return pools
 }
 
 // held moves the nodes that are held back for the calibration to the end of the order, and returns how many they are. Rows
@@ -40,9 +44,16 @@ func (b *builder) held() int {
 
 // calibrate measures the recall of searches over a graph that holds all nodes but held.
 func (b *builder) calibrate(ctx context.Context, held []uint32) error {
-	x, err := NewIndex(b.cfg.Set, b.img, b.rows)
+	exact, err := NewIndex(b.cfg.Set, b.img, b.rows)
 	if err != nil {
 		return err
+	}
+	x := exact
+	if b.product != nil {
+		if x, err = NewIndex(b.cfg.Set, b.img, b.rows); err != nil {
+			return err
+		}
+		x.product = b.product
 	}
 	others := &allBut{words: make([]uint64, (b.img.n+63)/64), n: b.img.n - len(held)}
 	for i := range b.img.n {
@@ -51,7 +62,7 @@ func (b *builder) calibrate(ctx context.Context, held []uint32) error {
 	for _, id := range held {
 		others.words[id/64] &^= 1 << (id % 64)
 	}
-	find := func(ctx context.Context, query []float32, k int, p Params) ([]uint32, error) {
+	find := func(ctx context.Context, x *Index, query []float32, k int, p Params) ([]uint32, error) {
 		hits, _, err := x.Search(ctx, query, p)
 		if err != nil {
 			return nil, err
@@ -63,13 +74,13 @@ func (b *builder) calibrate(ctx context.Context, held []uint32) error {
 		return ids, nil
 	}
 	b.img.table, err = calibrate.Measure(ctx, calibrate.Config{
-		Set: b.cfg.Set, Metric: b.cfg.Metric, Held: held, Efforts: efforts(), FromK: true, Workers: b.workers(),
+		Set: b.cfg.Set, Metric: b.cfg.Metric, Held: held, Efforts: efforts(b.product != nil), FromK: true, Workers: b.workers(),
 		Search: func(ctx context.Context, _ int, query []float32, k, effort int) ([]uint32, error) {
-			return find(ctx, query, k, Params{K: k, Ef: effort})
+			return find(ctx, x, query, k, Params{K: k, Ef: effort})
 		},
 		// A pool of all rows is a scan of codes; with twice as many hits as are wanted, its order is exact.
 		Exact: func(ctx context.Context, query []float32, k int) ([]uint32, error) {
-			return find(ctx, query, k, Params{K: 2 * k, Ef: b.img.n, Filter: others})
+			return find(ctx, exact, query, k, Params{K: 2 * k, Ef: b.img.n, Filter: others})
 		},
 	}, b.rows)
 	return err

@@ -22,9 +22,10 @@ const (
 type Config struct {
 	Set            kernel.Set
 	Metric         vector.Metric
-	M              int // links per node and level; twice as many on level 0
-	EfConstruction int // size of the candidate pool while building
-	Workers        int // goroutines; with 1 the result depends on the rows alone
+	M              int     // links per node and level; twice as many on level 0
+	EfConstruction int     // size of the candidate pool while building
+	Workers        int     // goroutines; with 1 the result depends on the rows alone
+	Product        Product // codes of another kind than integers
 }
 
 func (c Config) validate(rows vector.Rows) error {
@@ -39,6 +40,9 @@ func (c Config) validate(rows vector.Rows) error {
 		return fmt.Errorf("dimension %d is not in [1, %d]", rows.Dim(), MaxDim)
 	case rows.Len() > maxRows:
 		return fmt.Errorf("%d rows are too many for one graph", rows.Len())
+	}
+	if c.Product.wanted() {
+		return c.Product.check(rows.Dim())
 	}
 	return nil
 }

@@ -15,6 +15,11 @@
 // the walk finds too little, so a search returns min(k, allowed) rows whatever the filter. (A walk that steps over
 // disallowed rows was measured and left out: at equal recall it was slower than one of the two at every share.)
 //
+// Config.Product asks for codes of a product quantiser: links and a few bytes per row are all that is held. The graph is
+// linked by integer codes, which then go. Walks and scans add up entries of tables, made for each query, and the whole pool
+// (or as much of it as Params.Rerank says) is scored by raw vectors; ends by distance are left out, as such codes tell
+// distances too roughly for that.
+//
 // Builds go in batches without locks: the file depends on the rows and parameters, not on the number of workers.
 //
 // Invariants: every link in an image names an existing node of at least that level (checked when a file is loaded, as

@@ -18,11 +18,16 @@ import (
 //
 // The quantiser says what the codes are: whole ones of 8 bits, or planes of 4 bits (sq8.Planes), which programs of minor
 // version 0 refuse. To either, turned is added when vectors are turned before they are coded. Of the sections for codes a
-// file has those of its quantiser; tuning is optional.
+// file has those of its quantiser; tuning is optional. Codes of a product quantiser have in the place of the scale
+//
+//	44 parts u16  46 bits u8  47 stages u8
+//
+// and the sections centroids (f32, by stage, part, code), codes of parts and, of several stages but for IP, lengths.
 const (
-	quantSQ8    = 1
-	quantPlanes = 2
-	turned      = 16
+	quantSQ8     = 1
+	quantPlanes  = 2
+	quantProduct = 3
+	turned       = 16
 )
 
 const (
@@ -38,14 +43,17 @@ const (
 	kindLow
 	kindHighWeights
 	kindTuning
+	kindBooks
+	kindParts
+	kindLengths
 )
 
 func format() *imagefile.Format {
 	return &imagefile.Format{
-		Name: "an HNSW index", Magic: "GYRVHNSW", Major: 1, Minor: 1,
+		Name: "an HNSW index", Magic: "GYRVHNSW", Major: 1, Minor: 2,
 		Sections: []string{
 			"", "mean", "codes", "weights", "links", "upper index", "upper links", "twins", "checksums",
-			"high halves", "low halves", "weights of high halves", "tuning",
+			"high halves", "low halves", "weights of high halves", "tuning", "centroids", "codes of parts", "lengths",
 		},
 	}
 }
@@ -56,18 +64,19 @@ func corrupt(k imagefile.Kind, text string, args ...any) error {
 
 // header is the decoded fields of the first page.
 type header struct {
-	metric vector.Metric
-	dim    int
-	m      int
-	efc    int
-	entry  uint32
-	rows   int
-	top    int
-	scale  float32
-	widen  int
-	split  bool // codes are planes
-	turned bool
-	tuned  bool // there is a tuning section
+	metric  vector.Metric
+	dim     int
+	m       int
+	efc     int
+	entry   uint32
+	rows    int
+	top     int
+	scale   float32
+	widen   int
+	split   bool // codes are planes
+	turned  bool
+	tuned   bool // there is a tuning section
+	product Product
 }
 
 // plan lays out the sections for a graph whose upper levels take upper words.
@@ -75,19 +84,29 @@ func (h *header) plan(upper uint64) imagefile.Layout {
 	n := uint64(h.rows)
 	sections := []imagefile.Section{
 		{Kind: kindMean, Length: uint64(h.dim) * 4},
-		{Kind: kindWeights, Length: n * 4},
 		{Kind: kindLinks, Length: n * uint64(2*h.m) * 4},
 		{Kind: kindUpperIndex, Length: n * 4},
 		{Kind: kindUpper, Length: upper * 4},
 		{Kind: kindTwins, Length: n * 4},
 	}
-	if h.split {
+	if !h.product.wanted() {
+		sections = append(sections, imagefile.Section{Kind: kindWeights, Length: n * 4})
+	}
+	switch {
+	case h.product.wanted():
+		sections = append(sections,
+			imagefile.Section{Kind: kindBooks, Length: uint64(h.product.bookSize(h.dim)) * 4},
+			imagefile.Section{Kind: kindParts, Length: n * uint64(h.product.RowBytes())})
+		if h.product.hasLengths(h.metric) {
+			sections = append(sections, imagefile.Section{Kind: kindLengths, Length: n * 4})
+		}
+	case h.split:
 		half := n * uint64(sq8.PlaneStride(h.dim))
 		sections = append(sections,
 			imagefile.Section{Kind: kindHigh, Length: half},
 			imagefile.Section{Kind: kindLow, Length: half},
 			imagefile.Section{Kind: kindHighWeights, Length: n * 4})
-	} else {
+	default:
 		sections = append(sections, imagefile.Section{Kind: kindCodes, Length: n * uint64(kernel.CodeStride(h.dim))})
 	}
 	if h.tuned {
@@ -108,12 +127,19 @@ func (h *header) encode() []byte {
 	le.PutUint64(b[20:], uint64(h.rows))
 	le.PutUint32(b[28:], uint32(h.top))
 	le.PutUint32(b[32:], math.Float32bits(h.scale))
+	if p := h.product; p.wanted() {
+		le.PutUint16(b[32:], uint16(p.Parts))
+		b[34], b[35] = byte(p.Bits), byte(p.Stages)
+	}
 	return b
 }
 
 func (h *header) quantiser() byte {
 	q := byte(quantSQ8)
-	if h.split {
+	switch {
+	case h.product.wanted():
+		q = quantProduct
+	case h.split:
 		q = quantPlanes
 	}
 	if h.turned {
@@ -126,7 +152,7 @@ func (h *header) quantiser() byte {
 func decodeHeader(l *imagefile.Layout, b []byte) (*header, error) {
 	le := binary.LittleEndian
 	quant := b[1] &^ turned
-	if quant != quantSQ8 && quant != quantPlanes {
+	if quant < quantSQ8 || quant > quantProduct {
 		return nil, fmt.Errorf("%w: quantiser %d", vector.ErrVersion, b[1])
 	}
 	_, tuned := l.Find(kindTuning)
@@ -134,6 +160,12 @@ func decodeHeader(l *imagefile.Layout, b []byte) (*header, error) {
 		split: quant == quantPlanes, turned: b[1]&turned != 0, tuned: tuned,
 		metric: vector.Metric(b[0]), widen: int(le.Uint16(b[2:])), dim: int(le.Uint32(b[4:])), m: int(le.Uint32(b[8:])),
 		efc: int(le.Uint32(b[12:])), entry: le.Uint32(b[16:]), top: int(le.Uint32(b[28:])), scale: math.Float32frombits(le.Uint32(b[32:])),
+	}
+	if quant == quantProduct {
+		h.product, h.scale = Product{Parts: int(le.Uint16(b[32:])), Bits: int(b[34]), Stages: int(b[35])}, 1
+		if err := h.product.check(h.dim); err != nil {
+			return nil, imagefile.Corrupt("header", "%v", err)
+		}
 	}
 	rows := le.Uint64(b[20:])
 	switch {

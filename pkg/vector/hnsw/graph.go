@@ -23,9 +23,11 @@ type graph struct {
 	weight []int32
 	split  bool
 	planes sq8.Planes
-	links0 []uint32
-	upOff  []uint32
-	up     []uint32
+	// product, if not nil, is the codes of the graph instead, whose bytes are codes.
+	product *product
+	links0  []uint32
+	upOff   []uint32
+	up      []uint32
 	// twins chains the rows of equal code in ascending order: only the first of them is a node with links, the others
 	// follow it. none ends a chain.
 	twins []uint32

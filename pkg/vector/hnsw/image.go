@@ -37,7 +37,10 @@ func newImage(h header, l imagefile.Layout) (*Image, error) {
 		tuning: tuning{widenHigh: 1},
 	}
 	weight := imagefile.Words[int32](file.Section(kindWeights))
-	if h.split {
+	switch {
+	case h.product.wanted():
+		img.setProduct()
+	case h.split:
 		stride := sq8.PlaneStride(h.dim)
 		img.planes = sq8.Planes{
 			High:       kernel.Codes{Data: file.Section(kindHigh), Stride: stride},
@@ -46,13 +49,22 @@ func newImage(h header, l imagefile.Layout) (*Image, error) {
 			Weight:     weight,
 		}
 		img.codes, img.weight = img.planes.High, img.planes.HighWeight
-	} else {
+	default:
 		img.codes, img.weight = kernel.Codes{Data: file.Section(kindCodes), Stride: kernel.CodeStride(h.dim)}, weight
 	}
 	if h.turned {
 		img.rotation = sq8.NewRotation(h.dim)
 	}
 	return img, nil
+}
+
+// setProduct points to codes of a product quantiser.
+func (img *Image) setProduct() {
+	h, file := &img.head, img.file
+	p := newProduct(h.product, h.metric, img.mean, imagefile.Words[float32](file.Section(kindBooks)))
+	p.codes = kernel.Codes{Data: file.Section(kindParts), Stride: h.product.RowBytes()}
+	p.length = imagefile.Words[float32](file.Section(kindLengths))
+	img.product, img.codes = p, p.codes
 }
 
 // seal writes checksums and header, after which the image may be written out.
@@ -69,6 +81,9 @@ func (img *Image) Len() int { return img.head.rows }
 
 // Dim returns the dimension.
 func (img *Image) Dim() int { return img.head.dim }
+
+// Product returns what the graph's codes are; the zero value when they are integers.
+func (img *Image) Product() Product { return img.head.product }
 
 // Metric returns the metric that the graph was built for.
 func (img *Image) Metric() vector.Metric { return img.head.metric }

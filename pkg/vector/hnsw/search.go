@@ -17,6 +17,7 @@ type Index struct {
 	img     *Image
 	rows    vector.Rows
 	quant   sq8.Quantiser
+	product *product  // nil for integer codes
 	scratch sync.Pool // of *searcher
 }
 
@@ -28,6 +29,9 @@ func NewIndex(set kernel.Set, img *Image, rows vector.Rows) (*Index, error) {
 	}
 	x := &Index{img: img, rows: rows}
 	x.quant = sq8.Quantiser{Set: set, Metric: img.Metric(), Mean: img.mean, Scale: img.scale, Rotation: img.rotation}
+	if x.product = img.product; x.product != nil {
+		x.product.prepare(set)
+	}
 	x.scratch.New = func() any { return newSearcher(x) }
 	return x, nil
 }
@@ -45,6 +49,9 @@ type Params struct {
 	Filter vector.Filter // nil allows all rows
 	// TargetRecall, in (0, 1), chooses Ef by what the graph's calibration found to reach this recall on new queries.
 	TargetRecall float64
+	// Rerank is the number of candidates that are scored exactly, at least K, where codes are those of a product quantiser;
+	// 0 means Ef. Integer codes know by themselves.
+	Rerank int
 }
 
 // Search returns for each query (row-major) the min(K, allowed) best allowed rows, best first, equal scores by row.
@@ -113,12 +120,16 @@ type searcher struct {
 }
 
 func newSearcher(x *Index) *searcher {
-	return &searcher{x: x, w: newWalker(x.quant.Set, &x.img.graph), buf: make([]float32, x.img.Dim()), raw: vector.NewGatherer(x.rows)}
+	s := &searcher{x: x, w: newWalker(x.quant.Set, &x.img.graph), buf: make([]float32, x.img.Dim()), raw: vector.NewGatherer(x.rows)}
+	if x.product != nil {
+		s.w.lookup = newLookup(x.product)
+	}
+	return s
 }
 
 func (s *searcher) begin(p Params) {
 	s.n = s.x.img.n
-	s.p = Params{K: min(p.K, s.n), Ef: min(p.Ef, s.n), Filter: p.Filter}
+	s.p = Params{K: min(p.K, s.n), Ef: min(p.Ef, s.n), Filter: p.Filter, Rerank: p.Rerank}
 	s.allowed, s.words = s.n, nil
 	if p.Filter != nil {
 		s.allowed = max(0, min(s.n, p.Filter.Count()))
@@ -141,8 +152,13 @@ func (s *searcher) search(ctx context.Context, query []float32) ([]uint64, error
 	}
 	q := &s.x.quant
 	s.scorer = vector.NewScorer(q.Set, q.Metric, s.x.rows.Elem(), query)
-	q.Query(q.Prepare(query, s.buf), &s.w.query)
-	s.widen = s.w.query.Widening(s.x.img.widen)
+	if prepared := q.Prepare(query, s.buf); s.x.product != nil {
+		s.w.lookup.query(prepared)
+		s.widen = 1
+	} else {
+		q.Query(prepared, &s.w.query)
+		s.widen = s.w.query.Widening(s.x.img.widen)
+	}
 	if err := s.run(ctx); err != nil {
 		return nil, err
 	}
@@ -171,7 +187,12 @@ func (s *searcher) highCandidates() int {
 
 // limit returns how many rows a walk or scan hands on, at most.
 func (s *searcher) limit() int {
-	if s.x.img.split {
+	switch {
+	case s.x.product != nil && s.p.Rerank > 0:
+		return max(s.p.K, min(s.p.Ef, s.p.Rerank))
+	case s.x.product != nil:
+		return s.p.Ef
+	case s.x.img.split:
 		return sq8.Limit(s.highCandidates())
 	}
 	return sq8.Limit(s.candidates())
@@ -179,6 +200,9 @@ func (s *searcher) limit() int {
 
 // cut drops the candidates that are too far to be among the k best.
 func (s *searcher) cut() {
+	if s.x.product != nil {
+		return // limit is all there is to know
+	}
 	if s.x.img.split {
 		s.refine()
 	}

@@ -14,6 +14,7 @@ const (
 	// Costs in nanoseconds, to compare a walk with a scan; only their ratios matter. Both have a part per cache line of a
 	// code. A walk pays besides for jumping, the visited set and the pool, and a fixed part for its way down the levels.
 	lineCost  = 5
+	byteCost  = 0.4 // of a code of a product quantiser, instead
 	scanCost  = 2
 	walkCost  = 12
 	walkFixed = 5_000
@@ -128,7 +129,12 @@ func (s *searcher) scanCost() float64 { return scanCost + lineCost*s.lines() }
 
 func (s *searcher) walkCost() float64 { return walkCost + lineCost*s.lines() }
 
-func (s *searcher) lines() float64 { return float64(s.x.img.codes.Stride / 64) }
+func (s *searcher) lines() float64 {
+	if p := s.x.product; p != nil {
+		return float64(p.codes.Stride) * byteCost / lineCost
+	}
+	return float64(s.x.img.codes.Stride / 64)
+}
 
 // walkTime and scanTime estimate a walk with a pool of size and a scan over the codes of allowed rows.
 func (s *searcher) walkTime(size int) float64 {

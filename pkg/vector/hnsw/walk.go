@@ -24,6 +24,7 @@ type walker struct {
 	g       *graph
 	weight  []int32 // what stands in for g.weight while building
 	query   sq8.Coded
+	lookup  *lookup // the query instead, where codes are those of a product quantiser
 	visited []uint64
 	pool    pool
 	ids     []uint32
@@ -44,6 +45,9 @@ func newWalker(set kernel.Set, g *graph) *walker {
 	w.query.Q = make([]int8, queryBytes(g))
 	if len(g.codes.Data) >= prefetchFrom {
 		w.lines = g.codes.Stride / 64
+		if g.product != nil {
+			w.lines = g.product.lines()
+		}
 	}
 	return w
 }
@@ -63,9 +67,12 @@ func (w *walker) measure(ids []uint32) []int32 {
 		w.dist = make([]int32, len(ids))
 	}
 	dist := w.dist[:len(ids)]
-	if w.g.split {
+	switch {
+	case w.lookup != nil:
+		w.lookup.measure(ids, dist)
+	case w.g.split:
 		w.query.MeasureHigh(w.set, w.g.codes, ids, w.weight, dist)
-	} else {
+	default:
 		w.query.Measure(w.set, w.g.codes, ids, w.weight, dist)
 	}
 	return dist
