@@ -54,7 +54,11 @@ func TestTargetRecall(t *testing.T) {
 			t.Errorf("%s: %+v, %v", kind, e, err)
 		}
 		for _, bad := range []map[string]string{
-			{"target_recall": "1"}, {"target_recall": "0"}, {"target_recall": "most"}, {"target_recall": "NaN"}, {"target_recall": "0.9", "ef": "64"},
+			{"target_recall": "1"},
+			{"target_recall": "0"},
+			{"target_recall": "most"},
+			{"target_recall": "NaN"},
+			{"target_recall": "0.9", "ef": "64"},
 			{"target_recall": "0.9", "nprobe": "8"},
 		} {
 			if _, err := ParseEffort(spec, bad, 10); !errs.Is(err, errs.InvalidParameter) {
