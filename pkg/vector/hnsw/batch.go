@@ -76,8 +76,7 @@ func (b *builder) batch(ctx context.Context, ins []*inserter, nodes []uint32) er
 		return err
 	}
 	return each(ins, buckets, 1, func(in *inserter, bucket int) error {
-		in.join(ins, bucket, nodes)
-		return ctx.Err()
+		return in.join(ctx, ins, bucket, nodes)
 	})
 }
 
@@ -117,7 +116,7 @@ func each(ins []*inserter, count, step int, fn func(in *inserter, i int) error) 
 }
 
 // join makes the edges of a bucket, which all workers noted, known to the lists that they belong to.
-func (in *inserter) join(ins []*inserter, bucket int, nodes []uint32) {
+func (in *inserter) join(ctx context.Context, ins []*inserter, bucket int, nodes []uint32) error {
 	all := in.bucket[:0]
 	for _, other := range ins {
 		all = append(all, other.edges[bucket]...)
@@ -126,6 +125,9 @@ func (in *inserter) join(ins []*inserter, bucket int, nodes []uint32) {
 	in.bucket = all
 	slices.Sort(all)
 	for len(all) > 0 {
+		if err := ctx.Err(); err != nil {
+			return err
+		}
 		list := all[0] >> fromBits
 		in.from = in.from[:0]
 		for len(all) > 0 && all[0]>>fromBits == list {
@@ -134,4 +136,5 @@ func (in *inserter) join(ins []*inserter, bucket int, nodes []uint32) {
 		}
 		in.link(uint32(list>>5), int(list&31), in.from)
 	}
+	return nil
 }

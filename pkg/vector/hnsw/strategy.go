@@ -65,6 +65,7 @@ func (s *searcher) run(ctx context.Context) error {
 	a.near.Reset(s.p.K)
 	a.budget = int(max(1.2*walk, scan/2) / s.walkCost())
 	st := s.stop(max(s.p.K, int(float64(size)*share)), size)
+	a.factor = max(0, s.stop(ef, ef).factor-st.factor)
 	found, err := s.plain(ctx, st, min(s.n, filteredSpare*size), s.p.K)
 	a.filter = nil
 	if errors.Is(err, errBudget) || err == nil && found < s.p.K {
@@ -153,6 +154,12 @@ func (s *searcher) plain(ctx context.Context, st stop, size, enough int) (found 
 	if err := w.walk(ctx, w.descend(0), 0, size); err != nil {
 		return 0, err
 	}
+	return s.collect(enough), nil
+}
+
+// collect makes the first allowed rows of the pool the candidates, and returns their number, at least as far as enough.
+func (s *searcher) collect(enough int) (found int) {
+	w := s.w
 	s.ids, s.keys = s.ids[:0], s.keys[:0]
 	limit := s.limit()
 	batch := w.ids[:0]
@@ -166,13 +173,13 @@ func (s *searcher) plain(ctx context.Context, st stop, size, enough int) (found 
 			batch = batch[:0]
 			if found >= enough && len(s.ids) >= limit {
 				s.cut()
-				return found, nil
+				return found
 			}
 		}
 	}
 	found += s.admit(batch, limit)
 	s.cut()
-	return found, nil
+	return found
 }
 
 // admit adds the allowed rows among ids to the candidates, up to limit, and returns the number of allowed ones.

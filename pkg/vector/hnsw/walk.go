@@ -14,9 +14,15 @@ import (
 	"github.com/gyr-db/gyr/pkg/vector/topk"
 )
 
-// checkEvery is the number of hops between two looks at the context: a hop takes about half a microsecond, and some ten
-// where links are many and vectors are long.
-const checkEvery = 64
+// checkEvery is the number of hops between two looks at the context: a hop takes about half a microsecond where a node has checkLinks
+// links. With more of them there are fewer hops.
+const (
+	checkEvery = 64
+	checkLinks = 64
+)
+
+// checks returns the number of hops between two looks at the context.
+func (w *walker) checks() int { return max(1, min(checkEvery, checkEvery*checkLinks/max(1, w.g.m0))) }
 
 // walker is one worker's scratch: it walks a graph for one query at a time.
 type walker struct {
@@ -160,7 +166,7 @@ func (w *walker) far(it uint64, hops int) bool {
 		key = itemKey(w.pool.items[w.stop.rank-1])
 	}
 	kth := max(0, keyDist(key))
-	root, end := math.Sqrt(kth), kth*w.stop.factor
+	root, end := math.Sqrt(kth), kth*(w.stop.factor+w.allowed.more())
 	near := root + 3*w.stop.slack
 	w.stop.bound = sq8.Key(int32(min(math.MaxInt32, max(end, near*near))))
 	root += w.stop.slack
@@ -180,6 +186,7 @@ type allowed struct {
 	hops   int           // after which the walk ends, if the share among the nodes that it met is no lower
 	seen   int           // nodes that entered the pool
 	hits   int           // allowed ones among them
+	factor float64       // by how much the walk's factor grows when all nodes that it meets are allowed
 	ids    [testBatch]uint32
 	keys   [testBatch]uint32
 	n      int
@@ -212,6 +219,15 @@ func (a *allowed) enough(hops int) bool {
 	return float64(hops) > float64(a.hops)*max(1, a.share*float64(a.seen)/float64(max(1, a.hits)))
 }
 
+// more returns what is added to the factor of a walk that meets more allowed nodes than it should: it is as one without a filter then,
+// and what it lacks does not lie behind other rows.
+func (a *allowed) more() float64 {
+	if a.filter == nil || a.seen == 0 {
+		return 0
+	}
+	return a.factor * max(0, float64(a.hits)/float64(a.seen)-a.share) / max(1e-9, 1-a.share)
+}
+
 // errBudget ends a walk that would cost more than a scan.
 var errBudget = errors.New("walk gave up")
 
@@ -235,7 +251,7 @@ func (w *walker) walk(ctx context.Context, at uint32, level, ef int) error {
 		if !ok || w.far(it, hops) {
 			return nil
 		}
-		if hops%checkEvery == 0 && ctx.Err() != nil {
+		if hops%w.checks() == 0 && ctx.Err() != nil {
 			return ctx.Err()
 		}
 		w.stats.Hops++
