@@ -248,6 +248,10 @@ func (p *Proxy) groupRound(ctx context.Context, routes []route, sub *pb.SubSearc
 	if err != nil {
 		return err
 	}
+	for q := range merged[0] {
+		// Behind the K best of all nodes each node's list may end before another's: a nearer row may be missing.
+		merged[0][q] = window(merged[0][q], 0, int(sub.K))
+	}
 	field := all[0].by.field
 	rows, err := p.fetch(ctx, routes, slices.Concat(merged[0]...), []int64{field.ID})
 	if err != nil {

@@ -27,7 +27,7 @@ func (p *Proxy) iteratorPage(ctx context.Context, routes []route, spec *searchSp
 		if err != nil {
 			return nil, err
 		}
-		hits := merged[0][0]
+		hits := window(merged[0][0], 0, k) // behind these some node may know a better one
 		if len(hits) <= spec.topK {
 			return hits, nil
 		}
