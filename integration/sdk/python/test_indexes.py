@@ -1,10 +1,13 @@
 """Every index type over every vector type that it takes, through its whole life, against exact neighbours by numpy."""
 
+import os
 import time
 
 import numpy as np
 import pytest
 from pymilvus import DataType, MilvusException
+
+from conftest import URI, URI2
 
 DIM, ROWS, K = 32, 3000, 10
 
@@ -25,11 +28,14 @@ KINDS = {
     "SCANN": ({"nlist": 32, "with_raw_data": True}, {"nprobe": 16, "reorder_k": 100}, 0.85),
     "DISKANN": ({}, {"search_list": 100}, 0.95),
 }
+# Two proxies mean a cluster, where what a type of vector changes has been seen on a standalone already.
+if URI != URI2 and not os.environ.get("GYR_LONG"):
+    FLOATS = FLOATS[:1]
 CASES = [(kind, t) for kind in KINDS for t in FLOATS] + [(kind, DataType.INT8_VECTOR) for kind in ("FLAT", "HNSW", "AUTOINDEX")]
 
 
 def clustered(rng, n):
-    centres = rng.standard_normal((40, DIM)) * 2
+    centres = np.random.default_rng(40).standard_normal((40, DIM)) * 2  # the same for rows and queries
     return (centres[rng.integers(0, 40, n)] + rng.standard_normal((n, DIM))).astype(np.float32)
 
 
