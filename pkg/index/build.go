@@ -67,7 +67,7 @@ func built[F File](f F, err error) (File, error) {
 
 // Open reads an index file of size bytes into memory, checks it, and returns the index over raw, which must be the rows it
 // was built from and must stay valid until the index is closed. Damaged files give code Corrupt. raw may be nil for types that
-// bring the rows (BringsRows); they keep a copy of the file on disk (OpenWith says where).
+// bring the rows (BringsRows); they are searched in a copy of the file in the system's temporary folder (OpenFile needs none).
 func Open(spec Spec, r io.ReaderAt, size int64, raw Rows) (Index, error) {
 	p, err := parse(spec)
 	if err != nil {
@@ -78,7 +78,7 @@ func Open(spec Spec, r io.ReaderAt, size int64, raw Rows) (Index, error) {
 		return nil, err
 	}
 	if p.kind == TypeDiskANN {
-		return openCopy(p, source{r, size}, raw, OpenOptions{})
+		return openCopy(p, source{r, size}, raw)
 	}
 	if raw.Elem() != p.elem {
 		return nil, fmt.Errorf("opening an index of %s over rows of %s", p.elem, raw.Elem())

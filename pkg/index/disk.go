@@ -32,19 +32,8 @@ const (
 	maxBeamWidth          = 128
 )
 
-// OpenOptions say what an index may use beside memory.
-type OpenOptions struct {
-	// CacheDir is the folder for files that stay on disk while their index is open; the system's temporary folder if empty.
-	CacheDir string
-}
-
-// RowSource is an index that holds the raw vectors itself: nobody else need keep them in memory.
-type RowSource interface {
-	// Rows returns the vectors as a vector.Fetcher, valid until the index is closed.
-	Rows() Rows
-}
-
-// BringsRows reports whether an opened index of this specification is a RowSource. Open then takes no rows.
+// BringsRows reports whether the file of an index of this specification holds the raw vectors, and is searched where it
+// lies: OpenFile is then the way to open it, and takes no rows.
 func BringsRows(spec Spec) bool {
 	p, err := parse(spec)
 	return err == nil && p.kind == TypeDiskANN
@@ -72,22 +61,10 @@ func OpenFile(spec Spec, path string, raw Rows) (Index, error) {
 	return Open(spec, f, info.Size(), raw)
 }
 
-// OpenWith is Open with options.
-func OpenWith(spec Spec, r io.ReaderAt, size int64, raw Rows, o OpenOptions) (Index, error) {
-	p, err := parse(spec)
-	if err != nil {
-		return nil, err
-	}
-	if p.kind == TypeDiskANN {
-		return openCopy(p, source{r, size}, raw, o)
-	}
-	return Open(spec, r, size, raw)
-}
-
 // openCopy opens a DISKANN index over a copy of its file. The copy has no name any more when the index is open, so nothing
 // is left behind whatever becomes of this process.
-func openCopy(p plain, src source, raw Rows, o OpenOptions) (Index, error) {
-	f, err := os.CreateTemp(o.CacheDir, "gyr-diskann-*")
+func openCopy(p plain, src source, raw Rows) (Index, error) {
+	f, err := os.CreateTemp("", "gyr-diskann-*")
 	if err != nil {
 		return nil, fmt.Errorf("making room for a DISKANN index: %w", err)
 	}
@@ -218,16 +195,12 @@ func readError(err error) error {
 	return err
 }
 
-// Rows implements RowSource.
-func (d *diskIndex) Rows() Rows { return d.x }
-
 // Bytes is the memory held, not the file.
 func (d *diskIndex) Bytes() int64 { return d.x.Bytes() }
 
 func (d *diskIndex) Close() error { return d.x.Close() }
 
 var (
-	_ Index     = (*diskIndex)(nil)
-	_ RowSource = (*diskIndex)(nil)
-	_ File      = (*diskann.File)(nil)
+	_ Index = (*diskIndex)(nil)
+	_ File  = (*diskann.File)(nil)
 )

@@ -95,7 +95,8 @@ func TestDiskIndex(t *testing.T) {
 			t.Fatal(err)
 		}
 		cache := t.TempDir()
-		copied, err := OpenWith(spec, bytes.NewReader(buf.Bytes()), int64(buf.Len()), nil, OpenOptions{CacheDir: cache})
+		t.Setenv("TMPDIR", cache)
+		copied, err := Open(spec, bytes.NewReader(buf.Bytes()), int64(buf.Len()), nil)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -138,9 +139,8 @@ func TestDiskIndex(t *testing.T) {
 				}
 			}
 		}
-		own := copied.(RowSource).Rows()
 		raw := make([]byte, elem.RowBytes(dim))
-		if err := own.(vector.Fetcher).Fetch(t.Context(), []uint32{77}, raw); err != nil || !bytes.Equal(raw, rows.Row(77)) {
+		if err := copied.(*diskIndex).x.Fetch(t.Context(), []uint32{77}, raw); err != nil || !bytes.Equal(raw, rows.Row(77)) {
 			t.Fatal(err)
 		}
 		if copied.Bytes() <= 0 || copied.Bytes() >= file.Size() {
