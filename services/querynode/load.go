@@ -277,7 +277,7 @@ func (s *shard) needsIndex(m *catalog.Segment) *sealedSegment {
 	s.mu.RLock()
 	defer s.mu.RUnlock()
 	e := s.sealed[m.ID]
-	if e == nil || e.seg == nil {
+	if e == nil || e.seg == nil || time.Now().Before(e.retry) {
 		return nil
 	}
 	for _, f := range m.Indexes {
@@ -310,10 +310,18 @@ func (n *Node) swapIndexes(ctx context.Context, s *shard, e *sealedSegment, file
 	if err != nil && findSegment(n.deps.Cache.Shard(s.id.collection, s.id.shard), e.meta.ID) == nil {
 		return // the segment was replaced meanwhile, and its files may be gone
 	}
-	if err != nil && !errors.Is(err, context.Canceled) {
-		n.log.Warn("index file not loaded, the segment is searched without it", "segment", e.meta.ID, "error", err)
+	if err == nil || errors.Is(err, context.Canceled) {
+		return
 	}
+	n.log.Warn("index file not loaded, the segment is searched without it", "segment", e.meta.ID, "error", err, "again_in", retryIndex)
+	s.mu.Lock()
+	e.retry = time.Now().Add(retryIndex)
+	s.mu.Unlock()
 }
+
+// retryIndex is how long an index that could not be loaded, for lack of memory or of the bucket, is left alone. The catalog
+// changes many times a second, and each change looks for indexes that are not in yet.
+const retryIndex = 10 * time.Second
 
 // reserveIndexes sets memory aside for the index files that are not in yet.
 func (n *Node) reserveIndexes(s *shard, e *sealedSegment, files []catalog.SegmentIndex) (func(), error) {

@@ -3,6 +3,7 @@ package querynode
 import (
 	"fmt"
 	"sync"
+	"time"
 
 	"github.com/gyr-db/gyr/pkg/catalog"
 	"github.com/gyr-db/gyr/pkg/mq"
@@ -50,6 +51,7 @@ type sealedSegment struct {
 	seg    *segment.Sealed
 	err    error
 	loaded map[int64]bool // index ids that are loaded or being loaded
+	retry  time.Time      // before it, an index that could not be loaded is not tried again
 }
 
 func newShard(id shardID, log int, s *schema.Schema, from mq.Position) *shard {
