@@ -5,8 +5,8 @@ import (
 	"strings"
 )
 
-// mmapKey is the API's property, of a collection or one of its fields, by which vectors are kept on the querynodes' disks.
-const mmapKey = "mmap.enabled"
+// MmapKey is the API's property, of a collection or one of its fields, by which vectors are kept on the querynodes' disks.
+const MmapKey = "mmap.enabled"
 
 // Cold reports whether the raw vectors of a field are to lie in the querynodes' disk caches and not in their memory: by
 // the field's own mmap.enabled, else the collection's, or because the field's index keeps its vectors on disk anyway.
@@ -16,10 +16,10 @@ func (c *Collection) Cold(field int64) bool {
 			return true
 		}
 	}
-	value := c.Properties[mmapKey]
+	value := c.Properties[MmapKey]
 	if f := c.Schema.FieldByID(field); f != nil {
 		for _, kv := range f.TypeParams {
-			if kv.Key == mmapKey {
+			if kv.Key == MmapKey {
 				value = kv.Value
 			}
 		}

@@ -18,7 +18,6 @@ import (
 // Collection properties with a meaning here.
 const (
 	propDynamic   = "dynamicfield.enabled"
-	propMmap      = "mmap.enabled"
 	propIsolation = "partitionkey.isolation"
 	propTTL       = "collection.ttl.seconds"
 )
@@ -47,8 +46,8 @@ func (t *term) alterCollection(ctx context.Context, req *pb.AlterCollectionReque
 func alterProperties(c *catalog.Collection, req *pb.AlterCollectionRequest, ts tso.Timestamp) (bool, error) {
 	set := maps.Clone(req.GetSet())
 	for _, k := range append(slices.Collect(maps.Keys(set)), req.GetDeleteKeys()...) {
-		if (k == propMmap || k == propIsolation) && c.Load != nil {
-			what := map[string]string{propMmap: "mmap", propIsolation: "partition key isolation"}[k]
+		if (k == catalog.MmapKey || k == propIsolation) && c.Load != nil {
+			what := map[string]string{catalog.MmapKey: "mmap", propIsolation: "partition key isolation"}[k]
 			return false, errs.Input(errs.CollectionLoaded, "can not alter %s properties if collection loaded: collection already loaded[collection=%s]", what, c.Name)
 		}
 	}
@@ -135,7 +134,7 @@ func alterField(c *catalog.Collection, req *pb.AlterCollectionRequest, ts tso.Ti
 }
 
 func freeFieldParam(key string) bool {
-	return key == propMmap || key == "mmap_enabled" || strings.HasPrefix(key, "warmup")
+	return key == catalog.MmapKey || key == "mmap_enabled" || strings.HasPrefix(key, "warmup")
 }
 
 func setFieldParam(f *schema.Field, params map[string]string, key, value string) error {
@@ -156,7 +155,7 @@ func setFieldParam(f *schema.Field, params map[string]string, key, value string)
 		f.Description = value
 		return nil
 	case key == "mmap_enabled":
-		key = propMmap
+		key = catalog.MmapKey
 	case freeFieldParam(key):
 	case key == "max_length" || key == "max_capacity":
 		return errs.Invalid("%s can not modify the %s of field %s", f.Type, key, f.Name)

@@ -104,7 +104,7 @@ func (t *term) alterIndex(ctx context.Context, req *pb.AlterIndexRequest) (*pb.A
 }
 
 func alterableIndexParam(key string) bool {
-	return key == propMmap || key == "indexoffsetcache.enabled" || strings.HasPrefix(key, "warmup")
+	return key == catalog.MmapKey || key == "indexoffsetcache.enabled" || strings.HasPrefix(key, "warmup")
 }
 
 // dropIndex removes a definition, by its name or its field; one that is not there counts as dropped. Files and tasks of

@@ -338,7 +338,7 @@ func TestSchemaChanges(t *testing.T) {
 		}
 		w.node(catalog.RoleQueryNode, 3, true)
 		w.must(w.c.Load(w.ctx, &pb.LoadRequest{Collection: ref("a")}))
-		w.refused2(alter(map[string]string{propMmap: "true"}))(errs.CollectionLoaded, "collection already loaded")
+		w.refused2(alter(map[string]string{catalog.MmapKey: "true"}))(errs.CollectionLoaded, "collection already loaded")
 	})
 }
 
@@ -357,7 +357,7 @@ func TestAlterField(t *testing.T) {
 			t.Errorf("field %+v, schema version %d", f, coll.Schema.Version)
 		}
 		w.must(alter("vector", "mmap_enabled", "true"))
-		if got := w.cache.Collection("default", "a"); got.Schema.Version != 2 || got.Schema.Field("vector").TypeParams[0].Key != propMmap {
+		if got := w.cache.Collection("default", "a"); got.Schema.Version != 2 || got.Schema.Field("vector").TypeParams[0].Key != catalog.MmapKey {
 			t.Errorf("collection %+v", got.Schema)
 		}
 		w.refused2(alter("s", "max_length", "70000"))(errs.InvalidParameter, "[1, 65535]")
@@ -379,14 +379,14 @@ func TestIndexes(t *testing.T) {
 		alter := func(index, key string) (*pb.Ack, error) {
 			return w.c.AlterIndex(w.ctx, &pb.AlterIndexRequest{Collection: ref("a"), Index: index, Set: map[string]string{key: "true"}})
 		}
-		w.must(alter("vector", propMmap))
+		w.must(alter("vector", catalog.MmapKey))
 		w.refused2(alter("vector", "M"))(errs.InvalidParameter, "M is not")
-		w.refused2(alter("nope", propMmap))(errs.IndexNotFound, "index not found[index=nope]")
+		w.refused2(alter("nope", catalog.MmapKey))(errs.IndexNotFound, "index not found[index=nope]")
 		w.node(catalog.RoleQueryNode, 3, true)
 		w.must(w.c.Load(w.ctx, &pb.LoadRequest{Collection: ref("a")}))
 		coll := w.cache.Collection("default", "a")
 		drop := &pb.DropIndexRequest{Collection: ref("a"), Index: "vector"}
-		w.refused2(alter("vector", propMmap))(errs.CollectionLoaded, "can't alter index on loaded collection")
+		w.refused2(alter("vector", catalog.MmapKey))(errs.CollectionLoaded, "can't alter index on loaded collection")
 		w.refused2(w.c.DropIndex(w.ctx, drop))(errs.InvalidParameter, fmt.Sprintf("vector index cannot be dropped on loaded collection: %d", coll.ID))
 		w.must(w.c.DropIndex(w.ctx, &pb.DropIndexRequest{Collection: ref("a"), Index: "other"}))
 		w.must(w.c.Release(w.ctx, &pb.ReleaseRequest{Collection: ref("a")}))
