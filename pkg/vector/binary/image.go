@@ -1,7 +1,6 @@
 package binary
 
 import (
-	"errors"
 	"io"
 
 	"github.com/gyr-db/gyr/pkg/vector"
@@ -88,23 +87,18 @@ func (img *Image) Close() error { return img.file.Close(func() { img.lists = lis
 
 // Load reads a file of size bytes into memory and checks it.
 func Load(r io.ReaderAt, size int64) (*Image, error) {
-	l, fields, err := format().Header(r, size)
+	return imagefile.Load(format(), r, size, place, (*Image).check)
+}
+
+// place makes an image for a file whose header was read.
+func place(l *imagefile.Layout, fields []byte) (*Image, *imagefile.Image, error) {
+	h, err := decodeHeader(l, fields)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
-	h, err := decodeHeader(&l, fields)
+	img, err := newImage(*h, *l)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
-	img, err := newImage(*h, l)
-	if err != nil {
-		return nil, err
-	}
-	if err = img.file.Fill(r); err == nil {
-		err = img.check()
-	}
-	if err != nil {
-		return nil, errors.Join(err, img.Close())
-	}
-	return img, nil
+	return img, img.file, nil
 }

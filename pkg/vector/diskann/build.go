@@ -6,6 +6,7 @@ import (
 	"slices"
 
 	"github.com/gyr-db/gyr/pkg/vector"
+	"github.com/gyr-db/gyr/pkg/vector/internal/imagefile"
 	"github.com/gyr-db/gyr/pkg/vector/internal/sq8"
 	"github.com/gyr-db/gyr/pkg/vector/internal/work"
 	"github.com/gyr-db/gyr/pkg/vector/kernel"
@@ -80,7 +81,7 @@ func Build(ctx context.Context, cfg Config, rows vector.Rows, progress func(floa
 		return nil, err
 	}
 	if err := b.run(ctx); err != nil {
-		return nil, joinClose(fmt.Errorf("building a DISKANN index: %w", err), b.img)
+		return nil, imagefile.JoinClose(fmt.Errorf("building a DISKANN index: %w", err), b.img)
 	}
 	b.img.seal()
 	b.report.Finish()

@@ -22,7 +22,7 @@ func (f *File) Size() int64 { return int64(f.img.file.Size) }
 func (f *File) Metric() vector.Metric { return f.img.head.metric }
 
 // Close frees the memory after running writes have ended. Closing twice is harmless.
-func (f *File) Close() error { return f.img.close() }
+func (f *File) Close() error { return f.img.Close() }
 
 // WriteTo writes the file. The blocks of nodes are made as they are written.
 func (f *File) WriteTo(w io.Writer) (int64, error) {

@@ -2,7 +2,6 @@ package diskann
 
 import (
 	"encoding/binary"
-	"fmt"
 	"slices"
 
 	"github.com/gyr-db/gyr/pkg/vector"
@@ -71,18 +70,12 @@ func (img *image) readEfforts() (err error) {
 	return err
 }
 
-func (img *image) close() error {
+// Close frees the memory after searches have ended.
+func (img *image) Close() error {
 	return img.file.Close(func() {
 		img.quant, img.codes, img.weight = sq4.Quantiser{}, kernel.Codes{}, nil
 		img.slots, img.hubs, img.hubLinks = nil, nil, nil
 	})
-}
-
-func joinClose(err error, img *image) error {
-	if cerr := img.close(); cerr != nil {
-		return fmt.Errorf("%w (and freeing its memory: %v)", err, cerr)
-	}
-	return err
 }
 
 // check makes sure that no search can leave the image or the file.

@@ -9,6 +9,7 @@ import (
 
 	"github.com/gyr-db/gyr/pkg/vector"
 	"github.com/gyr-db/gyr/pkg/vector/internal/diskio"
+	"github.com/gyr-db/gyr/pkg/vector/internal/imagefile"
 	"github.com/gyr-db/gyr/pkg/vector/kernel"
 	"github.com/gyr-db/gyr/pkg/vector/topk"
 )
@@ -61,7 +62,7 @@ func Open(path string, o Options) (*Index, error) {
 		Path: path, Block: img.geom.block, Depth: max(1, min(o.Beam, diskio.MaxDepth)), Engine: o.Engine, Direct: o.Direct,
 	})
 	if err != nil {
-		return nil, joinClose(err, img)
+		return nil, imagefile.JoinClose(err, img)
 	}
 	x := &Index{img: img, set: o.Set, metric: img.head.metric, disk: disk, name: path, beam: max(1, min(o.Beam, diskio.MaxDepth))}
 	img.quant.Set = o.Set
@@ -100,7 +101,7 @@ func (x *Index) Reads() int64 { return x.reads.Load() }
 
 // Close waits for running searches, frees the memory and closes the file.
 func (x *Index) Close() error {
-	err := x.img.close()
+	err := x.img.Close()
 	if derr := x.disk.Close(); err == nil {
 		err = derr
 	}

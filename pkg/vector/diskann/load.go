@@ -4,6 +4,8 @@ import (
 	"errors"
 	"fmt"
 	"os"
+
+	"github.com/gyr-db/gyr/pkg/vector/internal/imagefile"
 )
 
 // load reads the hot part of a file.
@@ -17,7 +19,7 @@ func load(path string) (*image, error) {
 		return nil, errors.Join(fmt.Errorf("%s: %w", path, err), f.Close())
 	}
 	if err := f.Close(); err != nil {
-		return nil, joinClose(err, img)
+		return nil, imagefile.JoinClose(err, img)
 	}
 	return img, nil
 }
@@ -27,23 +29,18 @@ func loadFrom(f *os.File) (*image, error) {
 	if err != nil {
 		return nil, err
 	}
-	l, fields, err := format().Header(f, info.Size())
+	return imagefile.Load(format(), f, info.Size(), place, (*image).check)
+}
+
+// place makes an image for a file whose header was read.
+func place(l *imagefile.Layout, fields []byte) (*image, *imagefile.Image, error) {
+	h, err := decodeHeader(l, fields)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
-	h, err := decodeHeader(&l, fields)
+	img, err := newImage(*h, *l)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
-	img, err := newImage(*h, l)
-	if err != nil {
-		return nil, err
-	}
-	if err := img.file.Fill(f); err != nil {
-		return nil, joinClose(err, img)
-	}
-	if err := img.check(); err != nil {
-		return nil, joinClose(err, img)
-	}
-	return img, nil
+	return img, img.file, nil
 }

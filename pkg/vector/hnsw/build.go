@@ -5,6 +5,7 @@ import (
 	"fmt"
 
 	"github.com/gyr-db/gyr/pkg/vector"
+	"github.com/gyr-db/gyr/pkg/vector/internal/imagefile"
 	"github.com/gyr-db/gyr/pkg/vector/internal/sq8"
 	"github.com/gyr-db/gyr/pkg/vector/internal/work"
 )
@@ -37,7 +38,7 @@ func Build(ctx context.Context, cfg Config, rows vector.Rows, progress func(floa
 	if err := b.build(ctx); err != nil {
 		err = fmt.Errorf("building an HNSW index: %w", err)
 		if b.img != nil {
-			err = joinClose(err, b.img)
+			err = imagefile.JoinClose(err, b.img)
 		}
 		return nil, err
 	}

@@ -1,7 +1,6 @@
 package hnsw
 
 import (
-	"fmt"
 	"io"
 
 	"github.com/gyr-db/gyr/pkg/vector"
@@ -99,33 +98,23 @@ func (img *Image) Close() error { return img.file.Close(func() { img.graph = gra
 
 // Load reads a file of size bytes into memory and checks it.
 func Load(r io.ReaderAt, size int64) (*Image, error) {
-	l, fields, err := format().Header(r, size)
-	if err != nil {
-		return nil, err
-	}
-	h, err := decodeHeader(&l, fields)
-	if err != nil {
-		return nil, err
-	}
-	img, err := newImage(*h, l)
-	if err != nil {
-		return nil, err
-	}
-	if err := img.file.Fill(r); err != nil {
-		return nil, joinClose(err, img)
-	}
-	if err := img.tuning.decode(img.file.Section(kindTuning)); err != nil {
-		return nil, joinClose(err, img)
-	}
-	if err := img.check(); err != nil {
-		return nil, joinClose(err, img)
-	}
-	return img, nil
+	return imagefile.Load(format(), r, size, place, func(img *Image) error {
+		if err := img.tuning.decode(img.file.Section(kindTuning)); err != nil {
+			return err
+		}
+		return img.check()
+	})
 }
 
-func joinClose(err error, img *Image) error {
-	if cerr := img.Close(); cerr != nil {
-		return fmt.Errorf("%w (and freeing its memory: %v)", err, cerr)
+// place makes an image for a file whose header was read.
+func place(l *imagefile.Layout, fields []byte) (*Image, *imagefile.Image, error) {
+	h, err := decodeHeader(l, fields)
+	if err != nil {
+		return nil, nil, err
 	}
-	return err
+	img, err := newImage(*h, *l)
+	if err != nil {
+		return nil, nil, err
+	}
+	return img, img.file, nil
 }

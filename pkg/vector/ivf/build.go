@@ -5,6 +5,7 @@ import (
 	"fmt"
 
 	"github.com/gyr-db/gyr/pkg/vector"
+	"github.com/gyr-db/gyr/pkg/vector/internal/imagefile"
 	"github.com/gyr-db/gyr/pkg/vector/internal/kmeans"
 	"github.com/gyr-db/gyr/pkg/vector/internal/rabitq"
 	"github.com/gyr-db/gyr/pkg/vector/internal/work"
@@ -44,10 +45,10 @@ func assemble(ctx context.Context, cfg Config, rows vector.Rows, progress func(f
 	copy(img.offs, g.Offs)
 	copy(img.ids, g.IDs)
 	if err := img.encode(ctx, cfg, rows); err != nil {
-		return nil, joinClose(err, img)
+		return nil, imagefile.JoinClose(err, img)
 	}
 	if err := img.tune(ctx, cfg, rows); err != nil {
-		return nil, joinClose(err, img)
+		return nil, imagefile.JoinClose(err, img)
 	}
 	img.file.Seal(img.head.encode())
 	report.Finish()
