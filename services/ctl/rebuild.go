@@ -254,15 +254,15 @@ func (r *rebuild) report(dry bool) error {
 	r.say("%d databases, %d collections (%d of them to be loaded), %d aliases, %d shards with %d segments of %d rows.",
 		len(r.copy.Under(catalog.DatabasePrefix)), len(colls), loaded, len(r.copy.Under(catalog.AliasPrefix)), len(shards), segments, rows)
 	r.say("")
-	var table1 [][]string
+	var lines [][]string
 	for _, l := range r.logs {
 		newest := "none"
 		if l.newest > 0 {
 			newest = tso.Time(l.newest).UTC().Format(time.RFC3339)
 		}
-		table1 = append(table1, []string{fmt.Sprint(l.log.Number), fmt.Sprint(l.marks.Checkpoint), fmt.Sprint(l.writes), fmt.Sprint(l.after), newest, fmt.Sprint(l.epoch)})
+		lines = append(lines, []string{fmt.Sprint(l.log.Number), fmt.Sprint(l.marks.Checkpoint), fmt.Sprint(l.writes), fmt.Sprint(l.after), newest, fmt.Sprint(l.epoch)})
 	}
-	table(r.out, "LOG\tREAD AGAIN BEHIND\tWRITES THERE\tAFTER THE COPY\tNEWEST\tEPOCH", table1)
+	table(r.out, "LOG\tREAD AGAIN BEHIND\tWRITES THERE\tAFTER THE COPY\tNEWEST\tEPOCH", lines)
 	r.say("Changes of databases, collections, partitions, aliases, indexes and loads after %s are not in the copy.", r.copy.Time.Format(time.RFC3339Nano))
 	for _, p := range r.problems {
 		r.say("  - %s", p)
